@@ -1,0 +1,23 @@
+-- fence: running -> killed
+-- For jobs under an order only: their lease was watched to stand still for T, so
+-- nobody holds authority over them. Dispatchers do this without any worker; it
+-- never puts a job on the road.
+-- KEYS:    live leases road later alive over reapers
+-- READS:   gate
+-- MAKES:   job events alive_of tally held calls reserved
+-- ARGV:    reaper nonce run_id before limit
+-- REPLY:   fenced other_server
+-- FLAGS:   allow-oom
+-- INCLUDE: run_id over record
+if run_id() ~= A.run_id or redis.call('HGET', K.reapers, A.reaper) ~= A.nonce then return { 'other_server' } end
+local ids = redis.call('ZRANGEBYSCORE', K.leases, '-inf', '(' .. A.before, 'LIMIT', 0, A.limit)
+local out = { 'fenced' }
+for _, id in ipairs(ids) do
+  local r = record(P.job .. id)
+  local order = r and r.state == 'running' and covering(r)
+  if order then
+    kill(id, r, order, 'fenced', now(), 'epoch', '')
+    out[#out + 1] = { id, r.worker or '', order.id }
+  end
+end
+return out

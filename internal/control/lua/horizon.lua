@@ -1,0 +1,62 @@
+-- horizon: (every covered job is dead from this instant)
+-- Kills a fleet or one owner in constant time: every job of the scope with
+-- seq <= h. It takes the counters of what was alive, appends the horizon to the
+-- gate's rules and, if asked, closes the gate in the same step. `mark` is the
+-- random half of the gate's new head; `at` and `h` are empty, but for an order
+-- that is asserted again after a loss.
+-- KEYS:    order orders open_orders control audit audit_n gate seq alive
+-- MAKES:   alive_of tally
+-- ARGV:    id scope owner actor reason incident requested freeze mark at h who
+-- REPLY:   recorded
+-- FLAGS:   allow-oom
+-- INCLUDE: gate audit gate_head
+local function done()
+  local o = redis.call('HMGET', K.order, 'h', 'at')
+  return { 'recorded', o[1], o[2], redis.call('HGET', K.gate, 'number') or '' }
+end
+if redis.call('EXISTS', K.order) == 1 then return done() end
+
+local again = A.h ~= ''
+local t = now()
+local at = A.at ~= '' and A.at or t
+local h = redis.call('GET', K.seq) or '0'
+if again then
+  if tonumber(h) < tonumber(A.h) then redis.call('SET', K.seq, A.h) end
+  h = A.h
+end
+
+local states = { 'running', 'queued', 'parked', 'delayed', 'held' }
+local n = { running = 0, queued = 0, parked = 0, delayed = 0, held = 0 }
+local total, mine = 0, A.scope == 'owner' and P.alive_of .. A.owner or K.alive
+local fresh = A.scope == 'fleet' or redis.call('HGET', mine, 'wiped') == gate().wiped
+for _, s in ipairs(states) do
+  n[s] = fresh and tonumber(redis.call('HGET', mine, s) or '0') or 0
+  total = total + n[s]
+end
+if A.scope == 'owner' then
+  for _, s in ipairs(states) do redis.call('HINCRBY', K.alive, s, -n[s]) end
+end
+redis.call('DEL', mine)
+if A.scope == 'fleet' then redis.call('HINCRBY', K.gate, 'wiped', 1) end
+
+redis.call('HSET', P.tally .. A.id, 'targeted', total, 'waiting', n.running, 'not_running', total - n.running,
+  'unbooked', total - n.running)
+redis.call('HSET', K.order, 'id', A.id, 'scope', A.scope, 'owner', A.owner, 'actor', A.actor, 'reason', A.reason,
+  'incident', A.incident, 'requested', A.requested, 'at', at, 'h', h, 'freeze', A.freeze, 'cursor', '0',
+  'counts', cjson.encode(n))
+redis.call('ZADD', K.orders, at, A.id)
+redis.call('SADD', K.open_orders, A.id)
+
+local rules = gate().rules
+rules[#rules + 1] = { rule = 'horizon', order = A.id, owner = A.owner, seq = h, at = at, actor = A.actor, reason = A.reason }
+table.sort(rules, function(a, b) return tonumber(a.seq or '0') < tonumber(b.seq or '0') end)
+redis.call('HSET', K.gate, 'rules', cjson.encode(rules))
+if A.freeze == '1' then
+  redis.call('HSET', K.gate, 'frozen', '1', 'reason', A.reason, 'incident', A.incident, 'actor', A.actor, 'frozen_at', t)
+end
+new_head(A.mark)
+redis.call('XADD', K.control, 'MAXLEN', '~', '10000', '*', 'order', A.id, 'scope', A.scope, 'owner', A.owner,
+  'h', h, 'actor', A.actor, 'reason', A.reason)
+audit(t, again and 'kill-again' or 'kill', 'allowed', 'who', A.who, 'scope', A.scope, 'owner', A.owner, 'reason', A.reason,
+  'incident', A.incident, 'order', A.id, 'freeze', A.freeze, 'targeted', total, 'running', n.running)
+return done()

@@ -1,0 +1,65 @@
+-- order: queued | parked | delayed | held -> killed
+-- Kills one job: checks the owner again, writes the order, its audit entry and
+-- the hint. A job without a claim is over here and now; a running one stands
+-- under the order until its worker confirms or it is fenced. `must_own` is empty
+-- for an admin.
+-- KEYS:    order orders open_orders control audit audit_n road live leases later alive over
+-- READS:   gate
+-- MAKES:   job events alive_of tally held calls reserved
+-- ARGV:    id job must_own actor reason incident requested who
+-- REPLY:   recorded over covered foreign unknown
+-- FLAGS:   allow-oom
+-- INCLUDE: over record audit
+local function done(word, r)
+  local v = redis.call('HGET', K.order, 'first_verdict')
+  return { word, v or '', r and r.state or '', redis.call('HGET', K.order, 'at') or '' }
+end
+if redis.call('EXISTS', K.order) == 1 then
+  local v = redis.call('HGET', K.order, 'first_verdict')
+  return done(v == 'already_over' and 'over' or 'recorded', record(P.job .. A.job))
+end
+local t = now()
+local r = record(P.job .. A.job)
+local function refuse(word)
+  audit(t, 'kill', 'denied', 'rule', word, 'who', A.who, 'scope', 'job', 'job', A.job, 'reason', A.reason, 'incident', A.incident)
+  return { word }
+end
+if not r then return refuse('unknown') end
+if A.must_own ~= '' and A.must_own ~= r.owner then return refuse('foreign') end
+
+local function allowed(verdict, order)
+  audit(t, 'kill', 'allowed', 'who', A.who, 'scope', 'job', 'job', A.job, 'owner', r.owner, 'reason', A.reason,
+    'incident', A.incident, 'order', order, 'before', r.state, 'verdict', verdict, 'worker', r.worker or '', 'spent', r.spent)
+end
+local standing = covering(r)
+if standing and (r.state ~= 'succeeded' and r.state ~= 'failed') then
+  allowed('covered', standing.id)
+  return { 'covered', standing.id, r.state }
+end
+
+local function record_order(verdict, waiting)
+  redis.call('HSET', K.order, 'id', A.id, 'scope', 'job', 'job', A.job, 'owner', r.owner, 'actor', A.actor,
+    'reason', A.reason, 'incident', A.incident, 'requested', A.requested, 'at', t, 'first_verdict', verdict)
+  redis.call('HSET', P.tally .. A.id, 'targeted', 1, verdict, 1)
+  redis.call('ZADD', K.orders, t, A.id)
+  if waiting then redis.call('SADD', K.open_orders, A.id) end
+  allowed(verdict, A.id)
+end
+if r.state == 'succeeded' or r.state == 'failed' then
+  record_order('already_over', false)
+  return done('over', r)
+end
+count(r.owner, r.state, -1)
+if r.state == 'running' then
+  record_order('waiting', true)
+  redis.call('HSET', P.job .. A.job, 'order', A.id, 'order_at', t, 'order_by', A.actor, 'order_reason', A.reason,
+    'spent_at_order', r.spent)
+  emit(A.job, 'job.killing', t, { order = A.id, by = A.actor, reason = A.reason })
+  redis.call('XADD', K.control, 'MAXLEN', '~', '10000', '*', 'order', A.id, 'scope', 'job', 'job', A.job,
+    'actor', A.actor, 'reason', A.reason)
+  return done('recorded', r)
+end
+record_order('not_running', false)
+redis.call('HSET', P.tally .. A.id, 'unbooked', 1)
+kill(A.job, r, { id = A.id, at = t, actor = A.actor, reason = A.reason }, 'not_running', t)
+return done('recorded', r)

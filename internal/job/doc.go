@@ -1,0 +1,32 @@
+// Package job holds the nouns of Gavel and their pure rules: the job and its
+// states, the claim, the order and its receipt, the causes a context is
+// cancelled with, and the seam between a worker and what it executes.
+//
+// It is what every other room speaks. It imports the standard library only,
+// does no I/O, starts no goroutine and reads no clock.
+//
+// # States
+//
+// A live job is in exactly one place:
+//
+//	queued   on the road (the Redis stream), waiting for a worker
+//	running  held by one claim, with a lease
+//	delayed  waiting for its due time after a failed attempt
+//	parked   put aside without worker or lease: input, budget, an operator, a standing order
+//	held     waiting behind its owner's concurrency cap
+//
+// and ends exactly once as succeeded, failed or killed. The allowed moves are
+// the table in state.go; a test holds the Lua scripts to it.
+//
+// # Files
+//
+//	id.go       the shape of an id, and the partition it carries
+//	state.go    states and the table of moves
+//	job.go      the job, a submission, a claim
+//	cause.go    why a context was cancelled: a closed set
+//	executor.go the seam: Executor, Runtime, events, calls, checkpoints
+//	order.go    orders, scopes, verdicts
+//	receipt.go  what an order did
+//	money.go    micro-USD
+//	text.go     what a person may write into a reason, a label, a name
+package job

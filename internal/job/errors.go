@@ -1,0 +1,55 @@
+package job
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrUnknown is returned for a job or order that does not exist, or whose id
+// has the wrong shape or partition. The door answers it with the same bytes as
+// for one that belongs to somebody else.
+var ErrUnknown = errors.New("no such job")
+
+// ErrUnavailable is wrapped when Redis did not take a call. Nothing is known to
+// have happened; the same call may be sent again and gives the same answer.
+var ErrUnavailable = errors.New("redis did not take the call")
+
+// ErrFenced is returned by every write of a claim that is no longer valid. The
+// caller stops: it holds nothing any more.
+var ErrFenced = errors.New("the claim is no longer valid")
+
+// Conflict is returned by a submit whose idempotency key was used before with
+// another body.
+type Conflict struct{ Existing ID }
+
+func (c *Conflict) Error() string {
+	return fmt.Sprintf("the idempotency key was used with another body, for job %s; use a new key for a new job", c.Existing)
+}
+
+// Frozen is returned by a submit while the gate is closed.
+type Frozen struct{ Reason, Incident, Actor string }
+
+func (f *Frozen) Error() string {
+	return fmt.Sprintf("the fleet is frozen by %s: %s", f.Actor, f.Reason)
+}
+
+// Blocked is returned by a submit that a standing order refuses.
+type Blocked struct {
+	Order  ID
+	Reason string
+}
+
+func (b *Blocked) Error() string {
+	return fmt.Sprintf("a standing order (%s) refuses this job: %s", b.Order, b.Reason)
+}
+
+// StaleGate is returned by a thaw whose caller saw an older gate.
+type StaleGate struct{ Now string }
+
+func (s *StaleGate) Error() string {
+	return "the gate changed since you looked (it is now " + s.Now + "); look again, then thaw"
+}
+
+// RetryAfter is how long a caller should wait after an answer that may change.
+const RetryAfter = 2 * time.Second

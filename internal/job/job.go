@@ -1,0 +1,103 @@
+package job
+
+import "time"
+
+// Submission is what an upstream service asks for: one deliberation to run.
+type Submission struct {
+	// ID is drawn by the dispatcher before the first send.
+	ID ID
+	// Owner is the paying tenant. Submitter is who asked: the same subject, or
+	// a service acting on the owner's behalf.
+	Owner, Submitter string
+	// Kind chooses the executor.
+	Kind   string
+	Labels map[string]string
+	// Input is a JSON object, at most [MaxInput] bytes.
+	Input []byte
+	// Budget is the most the job may spend; 0 means the fleet's default.
+	Budget MicroUSD
+	// MaxAttempts is how many counted attempts without checkpoint progress end
+	// the job as failed; 0 means the default of 3.
+	MaxAttempts int
+	// Timeout bounds one attempt; 0 means the worker's default.
+	Timeout time.Duration
+	// IdempotencyKey is scoped to (owner, submitter). Digest identifies the body
+	// it was first used with.
+	IdempotencyKey, Digest string
+}
+
+// Limits of a submission, checked at the door and stated in the API's errors.
+const (
+	MaxInput       = 1 << 20 // bytes
+	MaxLabels      = 16
+	MaxLabelKey    = 63   // bytes
+	MaxLabelValue  = 255  // bytes
+	MaxReason      = 1024 // bytes
+	MaxName        = 128  // bytes: owner, submitter, kind, actor
+	MaxKey         = 255  // bytes of an idempotency key
+	MaxIncident    = 128  // bytes
+	DefaultRetries = 3    // counted attempts without progress before a job fails
+)
+
+// Job is the record of one deliberation as readers see it.
+type Job struct {
+	ID               ID
+	Owner, Submitter string
+	Kind             string
+	Labels           map[string]string
+	Input            []byte
+	State            State
+	// Seq numbers the jobs of a partition in the order they were accepted. A
+	// horizon compares against it.
+	Seq uint64
+
+	// Claim is the hold a worker has on the job; zero unless it is running.
+	Claim Claim
+	// Attempts counts failed tries since the last checkpoint progress. Drain and
+	// the end of a worker's trust do not count.
+	Attempts, MaxAttempts int
+	// Grants counts every grant, for people to see.
+	Grants int
+	// Checkpoint is the number of the last accepted checkpoint; 0 is none.
+	Checkpoint uint64
+	Timeout    time.Duration
+
+	Budget, Reserved, Spent MicroUSD
+
+	// Order is the kill order that stands over the job, if any.
+	Order        ID
+	OrderRecord  OrderMark
+	ParkReason   string
+	Outcome      State
+	Cause        string
+	Result       []byte
+	Error        string
+	LateResult   []byte
+	KilledBy     string
+	KillReason   string
+	Verdict      Verdict
+	SpentAtOrder MicroUSD
+
+	CreatedAt, QueuedAt, GrantedAt, DueAt, EndedAt, KilledAt time.Time
+}
+
+// Visible is the state a reader is shown: [Killing] while an order stands over
+// a job that is not yet over.
+func (j Job) Visible() State {
+	if j.Order != "" && !j.State.Over() {
+		return Killing
+	}
+	return j.State
+}
+
+// Claim is one worker's hold on one job. It is valid iff the record is running
+// and both parts are equal; never the epoch alone.
+type Claim struct {
+	Worker string
+	// Epoch is the fencing token, "n.random": n grows at each grant, the random
+	// half is drawn by the worker before its first send. Compare for equality.
+	Epoch string
+}
+
+// Zero reports whether the claim holds nothing.
+func (c Claim) Zero() bool { return c == Claim{} }

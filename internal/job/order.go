@@ -1,0 +1,106 @@
+package job
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Verdict is what became of one job under an order.
+type Verdict string
+
+// The verdicts. Waiting and Deaf are open; the others are final.
+const (
+	// Stopped: its worker confirmed, by the write that ended the job.
+	Stopped Verdict = "stopped"
+	// NotRunning: it was queued, delayed, held or parked and never started again.
+	NotRunning Verdict = "not_running"
+	// AlreadyOver: it had ended before the order (single and selector orders).
+	AlreadyOver Verdict = "already_over"
+	// Fenced: its worker was unreachable and its lease was watched to stand
+	// still for T.
+	Fenced Verdict = "fenced"
+	// Waiting: a worker still holds authority over it.
+	Waiting Verdict = "waiting"
+	// Deaf: waiting, and its worker reports that the work ignores its context.
+	Deaf Verdict = "deaf"
+)
+
+// ScopeKind is how far an order reaches.
+type ScopeKind string
+
+// The scopes.
+const (
+	ScopeJob   ScopeKind = "job"
+	ScopeOwner ScopeKind = "owner"
+	ScopeFleet ScopeKind = "fleet"
+)
+
+// Scope is what an order covers.
+type Scope struct {
+	Kind  ScopeKind
+	Job   ID     // for ScopeJob
+	Owner string // for ScopeOwner
+}
+
+// ErrBadScope is wrapped by [Scope.Check].
+var ErrBadScope = errors.New("bad scope")
+
+// Check refuses a scope that names nothing or too much: a fleet scope with an
+// owner is a mistake, not a wish.
+func (s Scope) Check() error {
+	switch s.Kind {
+	case ScopeJob:
+		if s.Job == "" || s.Owner != "" {
+			return fmt.Errorf("%w: a job scope names one job and nothing else", ErrBadScope)
+		}
+	case ScopeOwner:
+		if s.Owner == "" || s.Job != "" {
+			return fmt.Errorf("%w: an owner scope names one owner and nothing else", ErrBadScope)
+		}
+	case ScopeFleet:
+		if s.Owner != "" || s.Job != "" {
+			return fmt.Errorf("%w: a fleet scope names neither owner nor job", ErrBadScope)
+		}
+	default:
+		return fmt.Errorf("%w: %q; want job, owner or fleet", ErrBadScope, s.Kind)
+	}
+	return nil
+}
+
+// Order is a durable decision to kill.
+type Order struct {
+	ID       ID
+	Scope    Scope
+	Actor    string
+	Reason   string
+	Incident string
+	// Freeze: the gate was closed in the same step (fleet orders).
+	Freeze bool
+	// RequestedAt is when the dispatcher read the request, on its own clock;
+	// RecordedAt is Redis's time in the script that made the order durable.
+	RequestedAt, RecordedAt time.Time
+	// Horizon per partition: every covered job has Seq ≤ it. Nil for ScopeJob.
+	Horizon map[int]uint64
+}
+
+// OrderMark is what a job's record keeps of the order over it.
+type OrderMark struct {
+	Actor, Reason string
+	At            time.Time
+}
+
+// Covers reports whether the order reaches a job of that owner and seq, in the
+// partition p.
+func (o Order) Covers(p int, id ID, owner string, seq uint64) bool {
+	switch o.Scope.Kind {
+	case ScopeJob:
+		return o.Scope.Job == id
+	case ScopeOwner:
+		return o.Scope.Owner == owner && seq <= o.Horizon[p]
+	case ScopeFleet:
+		return seq <= o.Horizon[p]
+	default:
+		return false
+	}
+}

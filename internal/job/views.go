@@ -1,0 +1,92 @@
+package job
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Admission is what a submit answers.
+type Admission struct {
+	ID ID
+	// Created is false when the idempotency key had been used for the same body.
+	Created bool
+}
+
+// Query asks for jobs. Zero fields do not filter.
+type Query struct {
+	// Owner is empty only for an admin who asks for every owner's jobs.
+	Owner  string
+	States []State // Visible states
+	Labels map[string]string
+	Kind   string
+	// Cursor is an opaque position that [Page.Next] gave, already verified.
+	Cursor string
+	// Limit is 1 to 200.
+	Limit int
+}
+
+// Page is one page of jobs, newest first. Input, results and late results are
+// left out.
+type Page struct {
+	Jobs []Job
+	// Next is the cursor of the next page; empty at the end.
+	Next string
+}
+
+// StreamEvent is one event as it was stored. ID is its position, to resume at.
+type StreamEvent struct {
+	ID       string
+	Type     string
+	Audience string
+	At       time.Time
+	Data     json.RawMessage
+}
+
+// Gate is the state of the control record.
+type Gate struct {
+	Frozen                  bool
+	Reason, Incident, Actor string
+	FrozenAt                time.Time
+	// Head is "number.random" of the last change, per partition.
+	Heads []string
+}
+
+// WorkerView is a worker as the fleet sees it.
+type WorkerView struct {
+	ID, Host, Version string
+	Slots, Running    int
+	Deaf              int
+	Draining          bool
+	StartedAt         time.Time
+	// Silent is how long the reader has itself watched its beat stand still.
+	Silent time.Duration
+	// SeenAt is the worker's own clock at its last beat.
+	SeenAt time.Time
+}
+
+// Fleet is the view of GET /v1/fleet.
+type Fleet struct {
+	Name       string
+	Partitions int
+	Gate       Gate
+	Workers    []WorkerView
+	Slots      int
+	// Jobs counts the live jobs by visible state; queued is also the road's length.
+	Jobs map[State]int64
+	// OpenOrders are those not yet quiesced.
+	OpenOrders []ID
+}
+
+// AuditEntry is one control act, allowed or denied.
+type AuditEntry struct {
+	Partition int
+	N         uint64
+	At        time.Time
+	Act       string // "kill", "freeze", "thaw", …
+	Decision  string // "allowed" or "denied"
+	Rule      string // why it was denied
+	// Who is the actor with credential and address, as JSON.
+	Who json.RawMessage
+	// Fields are the act's own: scope, job, owner, reason, incident, order, …
+	Fields map[string]string
+}

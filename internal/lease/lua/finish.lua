@@ -1,0 +1,27 @@
+-- finish: running -> succeeded | failed | killed
+-- Ends a job under its claim. Once an order stands the only outcome is killed,
+-- and a result that comes late is kept for post-mortem. This write is also the
+-- confirmation of the kill.
+-- KEYS:    live leases road later alive over
+-- READS:   gate
+-- MAKES:   job events alive_of tally held calls reserved
+-- ARGV:    id worker epoch outcome cause result error delivered cancelled returned
+-- REPLY:   over killed lost
+-- FLAGS:   allow-oom
+-- INCLUDE: over record
+local k = P.job .. A.id
+local r = record(k)
+if ended(r, A.worker, A.epoch) and r.state == 'killed' then return { 'killed', r.order } end
+if ended(r, A.worker, A.epoch) then return { 'over', r.state } end
+if not holds(r, A.worker, A.epoch) then return { 'lost' } end
+local t = now()
+local order = covering(r)
+if order then
+  local function ago(us) return us == '' and '' or string.format('%d', tonumber(t) - tonumber(us)) end
+  kill(A.id, r, order, 'stopped', t, 'late_result', A.result, 'error', A.error,
+    'delivered_at', ago(A.delivered), 'cancelled_at', ago(A.cancelled), 'returned_at', ago(A.returned))
+  return { 'killed', order.id }
+end
+count(r.owner, 'running', -1)
+over(A.id, r, A.outcome, t, { cause = A.cause }, 'cause', A.cause, 'result', A.result, 'error', A.error)
+return { 'over', A.outcome }

@@ -1,0 +1,30 @@
+-- park: running -> parked | killed
+-- Puts a job aside without worker or lease, until it is resumed.
+-- KEYS:    live leases road later alive over
+-- READS:   gate
+-- MAKES:   job events alive_of tally held calls reserved
+-- ARGV:    id worker epoch reason questions
+-- REPLY:   parked killed lost
+-- FLAGS:   allow-oom
+-- INCLUDE: over record
+local k = P.job .. A.id
+local r = record(k)
+if ended(r, A.worker, A.epoch) then
+  if r.state == 'killed' then return { 'killed', r.order } end
+  return { 'parked' }
+end
+if not holds(r, A.worker, A.epoch) then return { 'lost' } end
+local t = now()
+local order = covering(r)
+if order then
+  kill(A.id, r, order, 'stopped', t)
+  return { 'killed', order.id }
+end
+close_ledger(A.id)
+redis.call('HSET', k, 'state', 'parked', 'park_reason', A.reason, 'questions', A.questions)
+redis.call('ZREM', K.leases, A.id)
+redis.call('ZADD', K.later, '+inf', A.id)
+count(r.owner, 'running', -1)
+count(r.owner, 'parked', 1)
+emit(A.id, 'job.parked', t, { reason = A.reason })
+return { 'parked' }

@@ -1,0 +1,55 @@
+-- reclaim: running -> queued | delayed (lost twice without progress) | failed (the attempts are used up) | killed (fenced)
+-- Takes jobs back from workers whose leases the caller has itself watched stand
+-- still for T. The server and the caller's nonce must be the ones it watched.
+-- KEYS:    live leases road wake later alive over reapers
+-- READS:   gate
+-- MAKES:   job events alive_of tally held calls reserved
+-- ARGV:    reaper nonce run_id before limit due
+-- REPLY:   reclaimed other_server
+-- FLAGS:   allow-oom
+-- INCLUDE: run_id over road record
+if run_id() ~= A.run_id or redis.call('HGET', K.reapers, A.reaper) ~= A.nonce then return { 'other_server' } end
+local ids = redis.call('ZRANGEBYSCORE', K.leases, '-inf', '(' .. A.before, 'LIMIT', 0, A.limit)
+local out = { 'reclaimed' }
+for _, id in ipairs(ids) do
+  local k = P.job .. id
+  local r = record(k)
+  local t = now()
+  if not r or r.state ~= 'running' then
+    redis.call('ZREM', K.leases, id)
+  else
+    local order = covering(r)
+    local attempts = r.leave == '1' and r.attempts or r.attempts + 1
+    local losses = r.leave == '1' and r.losses or r.losses + 1
+    local fields = { 'epoch', '', 'attempts', string.format('%d', attempts), 'losses', string.format('%d', losses) }
+    local what
+    if order then
+      kill(id, r, order, 'fenced', t, 'epoch', '')
+      what = 'killed'
+    else
+      count(r.owner, 'running', -1)
+      if attempts >= r.max_attempts then
+        over(id, r, 'failed', t, { cause = 'attempts' }, 'cause', 'attempts',
+          'error', 'its worker was lost and the attempts are used up', unpack(fields))
+        what = 'failed'
+      else
+        close_ledger(id)
+        redis.call('ZREM', K.leases, id)
+        redis.call('HSET', k, unpack(fields))
+        emit(id, 'job.reclaimed', t, { worker = r.worker, attempts = attempts })
+        if losses >= 2 then
+          redis.call('HSET', k, 'state', 'delayed', 'due_at', A.due)
+          redis.call('ZADD', K.later, A.due, id)
+          count(r.owner, 'delayed', 1)
+          what = 'delayed'
+        else
+          count(r.owner, 'queued', 1)
+          to_road(id, t)
+          what = 'queued'
+        end
+      end
+    end
+    out[#out + 1] = { id, r.worker or '', what }
+  end
+end
+return out

@@ -1,0 +1,37 @@
+-- retry: running -> delayed | failed (the attempts are used up) | killed
+-- A failed attempt that another may mend. It counts. The due time is the
+-- caller's now plus its backoff.
+-- KEYS:    live leases road later alive over
+-- READS:   gate
+-- MAKES:   job events alive_of tally held calls reserved
+-- ARGV:    id worker epoch error due
+-- REPLY:   delayed over killed lost
+-- FLAGS:   allow-oom
+-- INCLUDE: over record
+local k = P.job .. A.id
+local r = record(k)
+if ended(r, A.worker, A.epoch) then
+  if r.state == 'killed' then return { 'killed', r.order } end
+  if r.state == 'failed' then return { 'over', 'failed' } end
+  return { 'delayed' }
+end
+if not holds(r, A.worker, A.epoch) then return { 'lost' } end
+local t = now()
+local order = covering(r)
+if order then
+  kill(A.id, r, order, 'stopped', t, 'error', A.error)
+  return { 'killed', order.id }
+end
+local attempts = string.format('%d', r.attempts + 1)
+count(r.owner, 'running', -1)
+if r.attempts + 1 >= r.max_attempts then
+  over(A.id, r, 'failed', t, { cause = 'attempts' }, 'cause', 'attempts', 'error', A.error, 'attempts', attempts)
+  return { 'over', 'failed' }
+end
+close_ledger(A.id)
+redis.call('HSET', k, 'state', 'delayed', 'attempts', attempts, 'error', A.error, 'due_at', A.due)
+redis.call('ZREM', K.leases, A.id)
+redis.call('ZADD', K.later, A.due, A.id)
+count(r.owner, 'delayed', 1)
+emit(A.id, 'job.delayed', t, { attempts = r.attempts + 1, error = A.error })
+return { 'delayed' }

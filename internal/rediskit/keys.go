@@ -1,0 +1,144 @@
+package rediskit
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Key is one row of the key table.
+type Key struct {
+	// Name is what scripts call it.
+	Name string
+	// Per says what is appended to the key: "" (one per partition), "job",
+	// "owner", "order", "worker" or "idem".
+	Per string
+	// Type is the Redis type.
+	Type string
+	// Writers are the processes that may write it: "dispatcher", "worker".
+	Writers string
+	// Ends says when the key goes away.
+	Ends string
+	// About is one line for people.
+	About string
+}
+
+// Table is every key Gavel writes. The ACL files, the scripts' headers and
+// ARCHITECTURE.md are held to it by tests.
+func Table() []Key {
+	const both = "dispatcher worker"
+	return []Key{
+		{"meta", "", "hash", both, "never", "schema, partitions, fleet, cursor key"},
+		{"seq", "", "string", "dispatcher", "never", "last job number"},
+		{"gate", "", "hash", "dispatcher", "never", "frozen or open, rules, number.random"},
+		{"road", "", "stream", both, "never", "queued jobs, one entry each"},
+		{"wake", "", "list", both, "never", "tokens that wake idle workers, at most 64"},
+		{"aside", "", "stream", both, "trimmed to 1,000", "entries that were no job, with the reason"},
+		{"live", "", "zset", both, "never", "every job not over, by seq"},
+		{"leases", "", "zset", both, "never", "running jobs, by the beat of their last renewal"},
+		{"later", "", "zset", both, "never", "delayed jobs by due time, parked ones at +inf"},
+		{"over", "", "zset", both, "never", "ended jobs by end, until forgotten"},
+		{"index", "", "zset", "dispatcher", "never", "every job by seq, until forgotten"},
+		{"alive", "", "hash", both, "never", "jobs neither over nor under an order, by state"},
+		{"beat", "", "string", both, "never", "the logical clock of leases"},
+		{"reapers", "", "hash", both, "field leaves with its reaper", "a nonce per beat sampler"},
+		{"workers", "", "zset", both, "member leaves with its worker", "workers by the beat of their last renewal"},
+		{"control", "", "stream", "dispatcher", "trimmed to 10,000", "hints of orders"},
+		{"orders", "", "zset", "dispatcher", "with retention", "orders by the time they were recorded"},
+		{"open_orders", "", "set", "dispatcher", "member leaves when quiesced", "orders not yet quiesced"},
+		{"audit", "", "stream", "dispatcher", "never", "who did what, append-only"},
+		{"audit_n", "", "string", "dispatcher", "never", "number of the last audit entry"},
+
+		{"job", "job", "hash", both, "with retention", "the record"},
+		{"events", "job", "stream", both, "with the record", "what happened, trimmed to 5,000"},
+		{"checkpoints", "job", "hash", both, "with the record", "the last checkpoints by number"},
+		{"calls", "job", "hash", both, "with the record", "booked calls"},
+		{"reserved", "job", "hash", both, "with the claim", "calls reserved and not settled"},
+
+		{"owned", "owner", "zset", "dispatcher", "with the last record", "an owner's jobs by seq"},
+		{"alive_of", "owner", "hash", both, "when empty", "alive, of one owner"},
+		{"held", "owner", "zset", both, "when empty", "jobs waiting behind the owner's cap"},
+
+		{"order", "order", "hash", "dispatcher", "with retention", "an order"},
+		{"tally", "order", "hash", both, "with the order", "its verdicts"},
+
+		{"worker", "worker", "hash", both, "with its worker", "a worker's row: host, version, slots"},
+		{"attempt", "worker", "string", "worker", "60 s", "the last grant, to answer its retry"},
+
+		{"idem", "idem", "string", "dispatcher", "24 h", "idempotency key to job id and body digest"},
+	}
+}
+
+// lookup finds a row by name.
+func lookup(name string) (Key, bool) {
+	t := Table()
+	i := slices.IndexFunc(t, func(k Key) bool { return k.Name == name })
+	if i < 0 {
+		return Key{}, false
+	}
+	return t[i], true
+}
+
+// Place is where a key lives: the slot of a partition, and whose key it is.
+// Only the fields that a script's keys need have to be set.
+type Place struct {
+	Slot                            Slot
+	Job, Owner, Order, Worker, Idem string
+}
+
+// Slot is the key prefix of one partition, "{fleet:P}:".
+type Slot string
+
+// NewSlot returns the slot of partition p of a fleet. The fleet's name must
+// have passed job.CheckName.
+func NewSlot(fleet string, p int) Slot { return Slot(fmt.Sprintf("{%s:%d}:", fleet, p)) }
+
+// Key returns a whole key, or an error for a name that is not in the table or
+// whose owner (job, order, …) the place does not say.
+func (pl Place) Key(name string) (string, error) {
+	row, ok := lookup(name)
+	if !ok {
+		return "", fmt.Errorf("rediskit: no key %q in the table", name)
+	}
+	return pl.key(row)
+}
+
+func (pl Place) key(row Key) (string, error) {
+	if row.Per == "" {
+		return string(pl.Slot) + row.Name, nil
+	}
+	part := pl.part(row.Per)
+	if part == "" {
+		return "", fmt.Errorf("rediskit: key %q needs the %s it belongs to", row.Name, row.Per)
+	}
+	return string(pl.Slot) + row.Name + ":" + part, nil
+}
+
+func (pl Place) part(per string) string {
+	switch per {
+	case "job":
+		return pl.Job
+	case "owner":
+		return pl.Owner
+	case "order":
+		return pl.Order
+	case "worker":
+		return pl.Worker
+	case "idem":
+		return pl.Idem
+	default:
+		return ""
+	}
+}
+
+// Of returns the key of that name belonging to whom (a job, an owner, …), or of
+// the partition itself when whom is empty.
+func (s Slot) Of(name string, whom ...string) string {
+	if len(whom) == 0 {
+		return string(s) + name
+	}
+	return string(s) + name + ":" + strings.Join(whom, ":")
+}
+
+// Prefix is what a script appends an id to.
+func (s Slot) Prefix(name string) string { return string(s) + name + ":" }

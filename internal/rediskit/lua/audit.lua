@@ -1,0 +1,6 @@
+-- audit: one entry, numbered without gaps, in the same script as the act.
+-- INCLUDE: time
+local function audit(t, act, decision, ...)
+  local n = redis.call('INCR', K.audit_n)
+  redis.call('XADD', K.audit, '*', 'n', n, 'at', t, 'act', act, 'decision', decision, ...)
+end

@@ -1,0 +1,39 @@
+-- gate: freeze, horizons and standing orders are one rule list, read here only.
+local gate_cache
+local function gate()
+  if not gate_cache then
+    local v = redis.call('HMGET', K.gate, 'frozen', 'rules', 'wiped', 'number')
+    gate_cache = { frozen = v[1] == '1', wiped = v[3] or '0', number = v[4] or '', rules = {} }
+    if v[2] and v[2] ~= '' then gate_cache.rules = cjson.decode(v[2]) end
+  end
+  return gate_cache
+end
+
+-- covering: the order that stands over a job, or nil. The first order wins:
+-- the one on the record, then the horizons, lowest first.
+local function covering(r)
+  if r.order and r.order ~= '' then
+    return { id = r.order, at = r.order_at or '', actor = r.order_by or '', reason = r.order_reason or '' }
+  end
+  local seq = tonumber(r.seq)
+  for _, rule in ipairs(gate().rules) do
+    if rule.rule == 'horizon' and seq <= tonumber(rule.seq) and (rule.owner == '' or rule.owner == r.owner) then
+      return { id = rule.order, at = rule.at, actor = rule.actor, reason = rule.reason }
+    end
+  end
+  return nil
+end
+
+-- blocking: the standing order that refuses a job of this owner, kind and
+-- labels (a decoded object), or nil.
+local function blocking(owner, kind, labels)
+  for _, rule in ipairs(gate().rules) do
+    if rule.rule == 'block' then
+      local hit = rule.on == 'owner' and rule.value == owner
+        or rule.on == 'kind' and rule.value == kind
+        or rule.on == 'label' and labels and labels[rule.label] == rule.value
+      if hit then return rule end
+    end
+  end
+  return nil
+end

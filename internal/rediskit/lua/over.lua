@@ -1,0 +1,37 @@
+-- over: a job ends, once, and leaves every place it was in.
+-- INCLUDE: time count emit ledger
+local function leave_place(id, r)
+  if r.state == 'running' then
+    redis.call('ZREM', K.leases, id)
+  elseif r.state == 'queued' then
+    if r.entry then redis.call('XDEL', K.road, r.entry) end
+  elseif r.state == 'held' then
+    redis.call('ZREM', P.held .. r.owner, id)
+  else
+    redis.call('ZREM', K.later, id)
+  end
+end
+
+local function over(id, r, outcome, t, event, ...)
+  close_ledger(id)
+  redis.call('HSET', P.job .. id, 'state', outcome, 'outcome', outcome, 'ended_at', t, ...)
+  leave_place(id, r)
+  redis.call('ZREM', K.live, id)
+  redis.call('ZADD', K.over, t, id)
+  emit(id, 'job.' .. outcome, t, event)
+end
+
+-- kill: over(killed), booked to the order that covers the job. A job that held
+-- a claim moves from waiting to its verdict; any other was counted dead by the
+-- order itself and is now booked.
+local function kill(id, r, order, verdict, t, ...)
+  over(id, r, 'killed', t, { order = order.id, by = order.actor, reason = order.reason, verdict = verdict },
+    'cause', 'killed', 'order', order.id, 'killed_at', order.at, 'killed_by', order.actor,
+    'kill_reason', order.reason, 'verdict', verdict, ...)
+  if r.state == 'running' then
+    redis.call('HINCRBY', P.tally .. order.id, 'waiting', -1)
+    redis.call('HINCRBY', P.tally .. order.id, verdict, 1)
+  else
+    redis.call('HINCRBY', P.tally .. order.id, 'unbooked', -1)
+  end
+end

@@ -1,0 +1,86 @@
+package rediskit
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Args are a script's arguments by the names in its header. Values are strings,
+// integers or byte slices; never floats.
+type Args map[string]any
+
+// Runner runs scripts on one client under one profile.
+type Runner struct {
+	Client  redis.UniversalClient
+	Profile Profile
+}
+
+// Run calls a script. It answers an error when an argument is missing or
+// unknown, when Redis failed (see [Outcome]), or when the reply's word is not
+// in the header ([ErrReply]).
+func (r Runner) Run(ctx context.Context, s *Script, at Place, args Args, rest ...string) (Reply, error) {
+	keys, argv, err := s.values(at, args, rest)
+	if err != nil {
+		return Reply{}, err
+	}
+	raw, err := s.sources[r.Profile].Run(ctx, r.Client, keys, argv...).Result()
+	if err != nil {
+		return Reply{}, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	reply, err := parseReply(raw)
+	if err != nil {
+		return Reply{}, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	if !slices.Contains(s.Header.Replies, reply.Word) {
+		return Reply{}, fmt.Errorf("%s: %w: %q", s.Name, ErrReply, reply.Word)
+	}
+	return reply, nil
+}
+
+// values puts names into the order the bound script expects.
+func (s *Script) values(at Place, args Args, rest []string) ([]string, []any, error) {
+	h := s.Header
+	keys := make([]string, len(h.Keys))
+	argv := make([]any, 0, len(h.Reads)+len(h.Makes)+len(h.Args)+len(rest))
+	for i, row := range s.keys {
+		k, err := at.key(row)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", s.Name, err)
+		}
+		keys[i] = k
+	}
+	for _, row := range s.reads {
+		k, err := at.key(row)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", s.Name, err)
+		}
+		argv = append(argv, k)
+	}
+	for _, name := range h.Makes {
+		argv = append(argv, at.Slot.Prefix(name))
+	}
+	taken := 0
+	for _, name := range h.Args {
+		if strings.HasSuffix(name, "*") {
+			for _, v := range rest {
+				argv = append(argv, v)
+			}
+			rest = nil
+			break
+		}
+		v, ok := args[name]
+		if !ok {
+			return nil, nil, fmt.Errorf("%s: argument %s is missing", s.Name, name)
+		}
+		taken++
+		argv = append(argv, v)
+	}
+	if taken != len(args) || len(rest) > 0 {
+		return nil, nil, fmt.Errorf("%s: arguments the header does not name: have %d, took %d", s.Name, len(args)+len(rest), taken)
+	}
+	return keys, argv, nil
+}

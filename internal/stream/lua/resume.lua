@@ -1,0 +1,31 @@
+-- resume: parked -> queued | killed
+-- Brings a parked job back to the road: a human answered, a budget was raised,
+-- an operator decided. Retried, it answers the same.
+-- KEYS:    later road wake live leases alive over
+-- READS:   gate
+-- MAKES:   job events alive_of tally held calls reserved
+-- ARGV:    id answers budget
+-- REPLY:   resumed killed over not_parked unknown
+-- INCLUDE: over road record
+local k = P.job .. A.id
+local r = record(k)
+if not r then return { 'unknown' } end
+if r.state == 'killed' then return { 'killed', r.order or '' } end
+if r.state == 'succeeded' or r.state == 'failed' then return { 'over', r.state } end
+if r.state == 'queued' or r.state == 'running' then return { 'resumed', r.state } end
+if r.state ~= 'parked' then return { 'not_parked', r.state } end
+local t = now()
+local order = covering(r)
+if order then
+  kill(A.id, r, order, 'not_running', t)
+  return { 'killed', order.id }
+end
+redis.call('ZREM', K.later, A.id)
+redis.call('HDEL', k, 'park_reason', 'questions')
+if A.answers ~= '' then redis.call('HSET', k, 'answers', A.answers) end
+if A.budget ~= '' then redis.call('HSET', k, 'budget', A.budget) end
+count(r.owner, 'parked', -1)
+count(r.owner, 'queued', 1)
+emit(A.id, 'job.resumed', t, {})
+to_road(A.id, t)
+return { 'resumed', 'queued' }
