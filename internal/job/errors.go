@@ -15,6 +15,11 @@ var ErrUnknown = errors.New("no such job")
 // have happened; the same call may be sent again and gives the same answer.
 var ErrUnavailable = errors.New("redis did not take the call")
 
+// ErrOutcomeUnknown is wrapped beside [ErrUnavailable] when a write was sent and
+// its reply was lost: it may have happened, now or later. Sending the same
+// write again with the same key gives the same answer, and is the way to know.
+var ErrOutcomeUnknown = errors.New("the reply was lost; the outcome is unknown")
+
 // ErrFenced is returned by every write of a claim that is no longer valid. The
 // caller stops: it holds nothing any more.
 var ErrFenced = errors.New("the claim is no longer valid")

@@ -1,0 +1,85 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"github.com/rtfm-si/gavel/internal/access"
+	"github.com/rtfm-si/gavel/internal/job"
+)
+
+// Errors that every door below may return, besides its own: an error wrapping
+// [job.ErrUnavailable] when Redis refused the call (nothing happened), and one
+// wrapping [job.ErrOutcomeUnknown] when its reply was lost (the same request
+// may be sent again and gets the same answer).
+
+// Jobs is where jobs are accepted and read.
+type Jobs interface {
+	// Submit accepts a job, once per (owner, submitter, idempotency key). The
+	// submission has been checked, but for its ID, which is empty: Submit draws
+	// it. It returns *job.Conflict, *job.Frozen or *job.Blocked when refused.
+	Submit(ctx context.Context, s job.Submission) (job.Admission, error)
+	// Job returns job.ErrUnknown for an id that does not exist or carries a
+	// partition that the fleet does not have.
+	Job(ctx context.Context, id job.ID) (job.Job, error)
+	// List returns one page, newest first. The cursor is one it gave before.
+	List(ctx context.Context, q job.Query) (job.Page, error)
+}
+
+// Events is where a job's events are read.
+type Events interface {
+	// Read returns up to limit events after the position (empty: from the
+	// start), of every audience, waiting up to wait for the first one; none in
+	// that time is an empty slice and nil. It returns soon after ctx is done.
+	Read(ctx context.Context, id job.ID, after string, wait time.Duration, limit int) ([]job.StreamEvent, error)
+}
+
+// Orders is where kills are ordered and their receipts read.
+//
+// The order given carries its Scope (the permit's), Actor, Reason, Incident,
+// Freeze and RequestedAt. The key is the caller's idempotency key, empty if none
+// was given: the same actor's same key MUST give the same order.
+type Orders interface {
+	// Kill records an order over the permit's one job and returns its receipt as
+	// far as it is known then; for a job that an earlier order covers, the
+	// receipt of that one. The script audits what it allows and what it denies:
+	// when Kill returns job.ErrUnknown, for a job that does not exist or that is
+	// not the permit's MustOwn's, the entry is written. The door has looked at
+	// the id's partition before.
+	Kill(ctx context.Context, p access.Permit, o job.Order, key string) (job.Receipt, error)
+	// KillAll records an order over the permit's scope, an owner or the fleet.
+	KillAll(ctx context.Context, p access.Permit, o job.Order, key string) (job.Receipt, error)
+	// Receipt returns what an order has done so far, or job.ErrUnknown. Job is
+	// set for the order of a single job.
+	Receipt(ctx context.Context, order job.ID) (job.Receipt, error)
+	// Orders lists the last orders, newest first, with stage and tally; Open,
+	// Job and Timeline may be left out.
+	Orders(ctx context.Context, limit int) ([]job.Receipt, error)
+}
+
+// Gate is the fleet's gate. Its scripts write their audit entries themselves.
+type Gate interface {
+	State(ctx context.Context) (job.Gate, error)
+	// Freeze closes it; closing a closed gate changes nothing.
+	Freeze(ctx context.Context, p access.Permit, reason, incident, key string) (job.Gate, error)
+	// Thaw opens it if its heads, joined by commas, are still those seen, and
+	// returns *job.StaleGate otherwise. Opening an open gate changes nothing.
+	Thaw(ctx context.Context, p access.Permit, seen, reason, key string) (job.Gate, error)
+}
+
+// Fleet is the view of the whole.
+type Fleet interface {
+	View(ctx context.Context) (job.Fleet, error)
+}
+
+// Audit is the log of control acts.
+type Audit interface {
+	// Deny writes down an act that was refused at the door, before any script:
+	// Act, Rule and Who are set, and Fields has scope, subject (which job or
+	// owner, as far as the caller's words are fit to be stored), reason and
+	// incident.
+	Deny(ctx context.Context, e job.AuditEntry) error
+	// List returns entries, newest first, and the cursor of the next page, empty
+	// at the end. An empty act or id does not filter; the cursor is one it gave.
+	List(ctx context.Context, act string, id job.ID, cursor string, limit int) ([]job.AuditEntry, string, error)
+}
