@@ -47,6 +47,7 @@
 //	tail.go          the last lines a server wrote
 //	container.go     redis-server as a container
 //	proxy.go         a link that can be cut, reset, frozen, slowed
+//	link.go          one connection through it
 //	faults.go        the modes of a link, the replies it loses or holds
 //	resp.go          where one request or reply ends
 package redistest
