@@ -1,0 +1,100 @@
+# make help lists what there is.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+GO    ?= go
+PKG   ?= ./...
+RUN   ?= .
+SOAK  ?= 1h
+FUZZ  ?= 30s
+IMAGE ?= gavel-redis:test
+
+# Two test packages at a time: most tests wait for a Redis, not for a core.
+TEST_FLAGS ?= -race -p 2 -timeout 8m
+
+TOOLS        := $(CURDIR)/.tools
+LINT_VERSION := 2.15.0
+LINT         := $(TOOLS)/golangci-lint-$(LINT_VERSION)
+
+##@ Every day
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} \
+	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  PKG=./internal/lease/... and RUN=TestName narrow test and cover down."
+
+.PHONY: build
+build: ## build the binaries into bin/
+	$(GO) build -trimpath -o bin/ ./cmd/...
+
+.PHONY: test
+test: ## unit tests, script specs and stories, on a real Redis that it finds or installs
+	@scripts/redis.sh ensure
+	$(GO) test $(TEST_FLAGS) -run '$(RUN)' $(PKG)
+
+.PHONY: lint
+lint: $(LINT) ## golangci-lint with the house's limits
+	$(LINT) run
+
+.PHONY: fmt
+fmt: $(LINT) ## format the code as lint wants it
+	$(LINT) fmt
+
+.PHONY: check
+check: tidy lint test ## what CI runs on every change
+
+.PHONY: cover
+cover: ## tests with coverage: the total, and coverage.html to look at
+	@scripts/redis.sh ensure
+	@mkdir -p bin
+	$(GO) test $(TEST_FLAGS) -run '$(RUN)' -coverpkg=./... -coverprofile=bin/cover.out $(PKG)
+	@$(GO) tool cover -html=bin/cover.out -o bin/coverage.html
+	@$(GO) tool cover -func=bin/cover.out | tail -1
+
+.PHONY: tidy
+tidy: ## fail when go.mod or go.sum is not tidy
+	$(GO) mod tidy -diff
+
+##@ Measure and torment
+
+.PHONY: bench
+bench: ## measure Gavel beside its peers (bench/ is a module of its own)
+	@scripts/redis.sh ensure
+	cd bench && $(GO) run .
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZ=30s each
+	scripts/fuzz.sh $(FUZZ)
+
+.PHONY: soak
+soak: ## all tests over and over, shuffled, for SOAK=1h
+	@scripts/redis.sh ensure
+	scripts/soak.sh $(SOAK)
+
+.PHONY: nightly
+nightly: check ## check, every heavy suite, fuzzing, and each test five times shuffled
+	scripts/heavy.sh all
+	$(MAKE) fuzz
+	$(GO) test -race -p 2 -timeout 60m -count=5 -shuffle=on ./...
+
+##@ What tests need
+
+.PHONY: redis
+redis: ## get a redis-server for this machine, or say how
+	@scripts/redis.sh install
+
+.PHONY: redis-image
+redis-image: ## build the image gavel-redis:test from this machine's redis-server, pulling nothing
+	@scripts/redis.sh install
+	@scripts/redis-image.sh $(IMAGE)
+
+$(LINT):
+	@mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(LINT_VERSION)
+	@mv $(TOOLS)/golangci-lint $(LINT)
