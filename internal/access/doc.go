@@ -19,8 +19,7 @@
 // # When things fail
 //
 // A key file that cannot be read or is refused leaves the last good keys in
-// force and says so; at the start it is an error. An unknown key and an expired
-// one are told apart for the log, not for the caller.
+// force and says so; at the start it is an error.
 //
 // # Files
 //
