@@ -22,7 +22,10 @@
 //
 //	id.go       the shape of an id, and the partition it carries
 //	state.go    states and the table of moves
-//	job.go      the job, a submission, a claim
+//	job.go      the job, a submission, a claim, and what moves between rooms
+//	record.go   reading a job from its stored fields
+//	views.go    what readers ask for and get
+//	errors.go   what the rooms refuse with
 //	cause.go    why a context was cancelled: a closed set
 //	executor.go the seam: Executor, Runtime, events, calls, checkpoints
 //	order.go    orders, scopes, verdicts

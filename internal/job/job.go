@@ -64,21 +64,30 @@ type Job struct {
 
 	Budget, Reserved, Spent MicroUSD
 
-	// Order is the kill order that stands over the job, if any.
-	Order        ID
-	OrderRecord  OrderMark
-	ParkReason   string
-	Outcome      State
-	Cause        string
-	Result       []byte
-	Error        string
-	LateResult   []byte
-	KilledBy     string
-	KillReason   string
-	Verdict      Verdict
-	SpentAtOrder MicroUSD
+	// Order is the kill order that stands over the job, if any; OrderMark is what
+	// the record keeps of it.
+	Order     ID
+	OrderMark OrderMark
+	// ParkReason is input, budget, blocked or operator; BlockedBy is the standing
+	// order of a blocked job.
+	ParkReason string
+	BlockedBy  ID
+	Questions  []byte
+	Answers    []byte
+
+	Outcome State
+	// Cause is why: "done", "killed", "attempts", "error", "deadline", …
+	Cause  string
+	Result []byte
+	Error  string
+	// LateResult came after an order stood; kept for post-mortem.
+	LateResult           []byte
+	KilledBy, KillReason string
+	Verdict              Verdict
+	SpentAtOrder         MicroUSD
 
 	CreatedAt, QueuedAt, GrantedAt, DueAt, EndedAt, KilledAt time.Time
+	DeliveredAt, CancelledAt, ReturnedAt                     time.Time
 }
 
 // Visible is the state a reader is shown: [Killing] while an order stands over
@@ -101,3 +110,77 @@ type Claim struct {
 
 // Zero reports whether the claim holds nothing.
 func (c Claim) Zero() bool { return c == Claim{} }
+
+// Granted is one job a worker has just been given.
+type Granted struct {
+	Job   Job
+	Claim Claim
+	// Bad is set when the record could not be read: the worker fails the job.
+	Bad error
+}
+
+// Ending is how a claim ends a job.
+type Ending struct {
+	ID    ID
+	Claim Claim
+	// Outcome is Succeeded or Failed; an order makes it Killed.
+	Outcome State
+	Cause   string
+	Result  []byte
+	Error   string
+	// Due is when the next attempt may start (retry only).
+	Due time.Time
+	// Reason and Questions are for park only.
+	Reason    string
+	Questions []byte
+	// SinceDelivered, SinceCancelled and SinceReturned are how long ago these
+	// steps of a kill were, by the worker's clock; negative: they did not happen.
+	SinceDelivered, SinceCancelled, SinceReturned time.Duration
+}
+
+// Ended is what ending a claim answered.
+type Ended struct {
+	// State is where the job is now.
+	State State
+	// Order is set when the job was killed.
+	Order ID
+}
+
+// Renewal is what a renewal said of one job.
+type Renewal struct {
+	ID ID
+	// Lost: the claim is no longer valid.
+	Lost bool
+	// Killed is the order that covers the job, nil when none does.
+	Killed *Stop
+}
+
+// Beat is what one renewal answered.
+type Beat struct {
+	N        int64
+	GateHead string
+	Renewals []Renewal
+}
+
+// Ripe says which leases may be taken: those whose score is below Before, on
+// the server RunID, as watched by Sampler under Nonce.
+type Ripe struct {
+	Sampler, Nonce, RunID string
+	Before                int64
+}
+
+// Reclaimed is one job taken from a silent worker.
+type Reclaimed struct {
+	ID     ID
+	Worker string
+	// State is where it went: queued, delayed, failed or killed.
+	State State
+}
+
+// Hint is an order as the control stream announces it: fast, and not the truth.
+type Hint struct {
+	Partition int
+	Order     Order
+	// Gap: entries may have been missed; ask for a renewal of everything.
+	Gap bool
+}

@@ -1,0 +1,126 @@
+package execution
+
+import (
+	"context"
+	"time"
+
+	"github.com/rtfm-si/gavel/internal/clock"
+	"github.com/rtfm-si/gavel/internal/job"
+)
+
+// Road gives out jobs.
+type Road interface {
+	// Grant takes up to slots jobs. A call that failed MUST be repeated with the
+	// same nonce until it is answered, or its jobs stand still until reclaimed.
+	Grant(ctx context.Context, partition int, nonce string, slots int) (granted []job.Granted, more bool, err error)
+	// Wait returns when the partition may have work, or after a second or so.
+	Wait(ctx context.Context, partition int) error
+}
+
+// Ender ends claims. Each method answers a retry with the same success, returns
+// [job.ErrFenced] for a stale claim, and [job.ErrUnavailable] when it may be
+// sent again.
+type Ender interface {
+	Finish(ctx context.Context, e job.Ending) (job.Ended, error)
+	Retry(ctx context.Context, e job.Ending) (job.Ended, error)
+	Release(ctx context.Context, e job.Ending) (job.Ended, error)
+	Park(ctx context.Context, e job.Ending) (job.Ended, error)
+}
+
+// Keeper renews claims and says whether they may be trusted.
+type Keeper interface {
+	// Hold takes charge of a claim asked for at since. cancel is called at most
+	// once, with a *job.Stop.
+	Hold(id job.ID, claim job.Claim, since clock.Instant, cancel context.CancelCauseFunc)
+	Trusted(id job.ID, claim job.Claim) bool
+	Drop(id job.ID, claim job.Claim)
+	RenewNow(partition int)
+	// Run renews until ctx ends.
+	Run(ctx context.Context)
+}
+
+// Hints keeps the orders heard of since a mark, so that one which overtakes the
+// reply of a grant is not lost.
+type Hints interface {
+	Mark() uint64
+	// Since returns the hints that arrived after a mark, and forgets the mark.
+	Since(mark uint64) []job.Hint
+}
+
+// Table is the fleet's table of workers.
+type Table interface {
+	// Leave takes the worker off the table; unreturned claims are flagged.
+	Leave(ctx context.Context, partition int, unreturned map[job.ID]job.Claim) error
+}
+
+// Money reserves and settles.
+type Money interface {
+	Reserve(ctx context.Context, id job.ID, claim job.Claim, c job.Call) error
+	Settle(ctx context.Context, id job.ID, u job.Usage) error
+}
+
+// Journal keeps a job's events and checkpoints.
+type Journal interface {
+	// Event appends under the claim; the nonce makes a retry append once.
+	Event(ctx context.Context, id job.ID, claim job.Claim, nonce string, e job.Event) error
+	Checkpoint(ctx context.Context, id job.ID, claim job.Claim, c job.Checkpoint) error
+	// Last returns the newest checkpoint that can be read, nil when there is
+	// none, and how many newer ones were damaged.
+	Last(ctx context.Context, id job.ID) (c *job.Checkpoint, damaged int, err error)
+}
+
+// Config is a worker's settings. The zero value of each field has the default
+// that is named.
+type Config struct {
+	// ID names the worker; required, unique in the fleet.
+	ID string
+	// Partitions to take from; required.
+	Partitions []int
+	// Slots is how many jobs run at once; 0 means 8.
+	Slots int
+	// Poll is how often an idle worker looks at the road without being woken,
+	// jittered by half; 0 means 2 s.
+	Poll time.Duration
+	// Trust is S, for jobs whose grant was answered late; 0 means 10 s.
+	Trust time.Duration
+	// DrainFinish is how long jobs may finish after SIGTERM; default 0.
+	DrainFinish time.Duration
+	// DrainGrace is how long cancelled work may take to reach a checkpoint and
+	// return; 0 means 5 s.
+	DrainGrace time.Duration
+	// DrainSettle is how long the last writes may take after that; 0 means 5 s.
+	DrainSettle time.Duration
+	// KillPatience is how long killed work may take to return before the worker
+	// counts as deaf, hands its other jobs back and leaves; 0 means 30 s.
+	KillPatience time.Duration
+	// Timeout bounds one attempt when the job does not; 0 means 30 min.
+	Timeout time.Duration
+	// Silence is how long the work may show no sign of life; 0 means 10 min.
+	Silence time.Duration
+	// Backoff is the first delay after a failed attempt; it doubles up to a
+	// hundred times that. 0 means 1 s.
+	Backoff time.Duration
+	// PermitAge is how long a permit is good for; 0 means 250 ms.
+	PermitAge time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	set := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	set(&c.Poll, 2*time.Second)
+	set(&c.Trust, 10*time.Second)
+	set(&c.DrainGrace, 5*time.Second)
+	set(&c.DrainSettle, 5*time.Second)
+	set(&c.KillPatience, 30*time.Second)
+	set(&c.Timeout, 30*time.Minute)
+	set(&c.Silence, 10*time.Minute)
+	set(&c.Backoff, time.Second)
+	set(&c.PermitAge, 250*time.Millisecond)
+	if c.Slots == 0 {
+		c.Slots = 8
+	}
+	return c
+}

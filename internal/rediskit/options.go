@@ -1,0 +1,167 @@
+package rediskit
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Config says which Redis, and under which profile.
+type Config struct {
+	// URL is redis://, rediss:// (TLS), redis+sentinel:// or redis+cluster://;
+	// several host:port pairs are separated by commas.
+	URL string
+	// Master is the Sentinel master's name; it selects Sentinel.
+	Master string
+	// Cluster selects Redis Cluster.
+	Cluster bool
+	// TLS is used when the URL says rediss; nil means the system's roots.
+	TLS *tls.Config
+	// JobConns is the size of the jobs pool, slots + 1 or so; 0 means 10.
+	JobConns int
+	// ClientName shows in CLIENT LIST; empty means "gavel".
+	ClientName string
+}
+
+// Clients are the three clients of a process. They never share connections: a
+// blocked pool starves a renewal for as long as its readers wait.
+type Clients struct {
+	// Control carries blocking reads: the control stream and the wake list.
+	Control redis.UniversalClient
+	// Lease carries renewals and the writes that end a claim.
+	Lease redis.UniversalClient
+	// Jobs carries everything else.
+	Jobs redis.UniversalClient
+}
+
+// Deadlines of every call. A blocking read adds its block time.
+const (
+	CallTimeout = time.Second
+	BlockFor    = time.Second
+	// ReadDeadline bounds one blocking read: block + 1 s.
+	ReadDeadline = BlockFor + time.Second
+)
+
+// Open builds the three clients. It does not connect.
+func Open(cfg Config) (Clients, error) {
+	base, err := cfg.options()
+	if err != nil {
+		return Clients{}, err
+	}
+	if cfg.JobConns == 0 {
+		cfg.JobConns = 10
+	}
+	build := func(role string, conns int) redis.UniversalClient {
+		o := *base
+		o.PoolSize = conns
+		o.ClientName = cfg.name() + "-" + role
+		return cfg.client(&o)
+	}
+	return Clients{
+		Control: build("control", 64),
+		Lease:   build("lease", 8),
+		Jobs:    build("jobs", cfg.JobConns),
+	}, nil
+}
+
+func (cfg Config) name() string {
+	if cfg.ClientName == "" {
+		return "gavel"
+	}
+	return cfg.ClientName
+}
+
+func (cfg Config) client(o *redis.UniversalOptions) redis.UniversalClient {
+	switch {
+	case cfg.Cluster:
+		c := o.Cluster()
+		// The default of a minute leaves a fleet dead for that long after its
+		// slot's master dies, because a dial error asks for no reload.
+		c.ClusterStateReloadInterval = time.Second
+		return redis.NewClusterClient(c)
+	case cfg.Master != "":
+		return redis.NewFailoverClient(o.Failover())
+	default:
+		return redis.NewClient(o.Simple())
+	}
+}
+
+// Close closes all three.
+func (c Clients) Close() error {
+	return errors.Join(c.Control.Close(), c.Lease.Close(), c.Jobs.Close())
+}
+
+// options reads the URL and sets what the faults demand: no hidden retries, a
+// deadline on every call, contexts that count.
+func (cfg Config) options() (*redis.UniversalOptions, error) {
+	first, more, err := splitHosts(cfg.URL)
+	if err != nil {
+		return nil, err
+	}
+	o, err := redis.ParseURL(first)
+	if err != nil {
+		return nil, fmt.Errorf("redis URL: %w; want redis://[user:password@]host:port[/db]", err)
+	}
+	if o.Addr == "" || strings.HasPrefix(o.Addr, ":") {
+		return nil, errors.New("redis URL: no host; want redis://[user:password@]host:port[/db]")
+	}
+	if cfg.Cluster && o.DB != 0 {
+		return nil, fmt.Errorf("redis URL: database %d; a cluster has only database 0", o.DB)
+	}
+	u := &redis.UniversalOptions{
+		Addrs:                 append([]string{o.Addr}, more...),
+		DB:                    o.DB,
+		Username:              o.Username,
+		Password:              o.Password,
+		MasterName:            cfg.Master,
+		MaxRetries:            -1,
+		ContextTimeoutEnabled: true,
+		DialTimeout:           CallTimeout,
+		ReadTimeout:           CallTimeout,
+		WriteTimeout:          CallTimeout,
+		PoolTimeout:           CallTimeout,
+		DialerRetries:         1,
+		TLSConfig:             o.TLSConfig,
+		DisableIdentity:       true,
+	}
+	if o.TLSConfig != nil && cfg.TLS != nil {
+		u.TLSConfig = cfg.TLS.Clone()
+		if u.TLSConfig.ServerName == "" {
+			u.TLSConfig.ServerName, _, _ = net.SplitHostPort(o.Addr)
+		}
+	}
+	return u, nil
+}
+
+// splitHosts takes the further host:port pairs out of a URL with several.
+func splitHosts(raw string) (first string, more []string, err error) {
+	if raw == "" {
+		return "", nil, errors.New("redis URL is empty; want redis://[user:password@]host:port[/db]")
+	}
+	scheme, rest, ok := strings.Cut(raw, "://")
+	if !ok {
+		return "", nil, errors.New("redis URL: no scheme; want redis:// or rediss://")
+	}
+	user := ""
+	if at := strings.LastIndex(rest, "@"); at >= 0 {
+		user, rest = rest[:at+1], rest[at+1:]
+	}
+	hosts, path, _ := strings.Cut(rest, "/")
+	all := strings.Split(hosts, ",")
+	first = scheme + "://" + user + all[0]
+	if path != "" {
+		first += "/" + path
+	}
+	return first, all[1:], nil
+}
+
+// WithCall bounds one plain call.
+func WithCall(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, CallTimeout)
+}

@@ -1,0 +1,140 @@
+package rediskit
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// ErrUnfit is wrapped when a fleet must not run on this Redis. The process
+// says why and exits.
+var ErrUnfit = errors.New("this redis is not fit for a fleet")
+
+// The schema versions this build can work with. Scripts only ever add.
+const (
+	SchemaMin = 1
+	SchemaMax = 1
+)
+
+// Fleet is what a Redis remembers of the fleet that lives in it.
+type Fleet struct {
+	Partitions Partitions
+	Schema     int
+	// CursorKey signs the cursors that the API hands out.
+	CursorKey []byte
+	// Warnings are for the log: a server below a security floor, no persistence.
+	Warnings []string
+}
+
+// Establish checks the server and creates the fleet's meta record in every
+// partition, or compares it with the one that is there. It refuses an evicting
+// maxmemory-policy, a server older than 7.0, and another partition count or
+// schema than the fleet was created with.
+func Establish(ctx context.Context, r Runner, ps Partitions) (Fleet, error) {
+	if err := ps.Check(); err != nil {
+		return Fleet{}, fmt.Errorf("%w: %w", ErrUnfit, err)
+	}
+	f := Fleet{Partitions: ps, Schema: SchemaMax}
+	if r.Profile == Server {
+		warnings, err := checkServer(ctx, r.Client)
+		if err != nil {
+			return Fleet{}, err
+		}
+		f.Warnings = warnings
+	}
+	key := make([]byte, 32)
+	if _, err := rand.Read(key); err != nil {
+		return Fleet{}, fmt.Errorf("draw the cursor key: %w", err)
+	}
+	for _, p := range ps.All() {
+		if err := f.meet(ctx, r.Client, p, key); err != nil {
+			return Fleet{}, err
+		}
+	}
+	return f, nil
+}
+
+func (f *Fleet) meet(ctx context.Context, c redis.UniversalClient, p int, key []byte) error {
+	k := f.Partitions.Slot(p).Of("meta")
+	pipe := c.Pipeline()
+	pipe.HSetNX(ctx, k, "schema", SchemaMax)
+	pipe.HSetNX(ctx, k, "partitions", f.Partitions.Count)
+	pipe.HSetNX(ctx, k, "cursor_key", base64.StdEncoding.EncodeToString(key))
+	got := pipe.HGetAll(ctx, k)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("read the fleet's meta record: %w", err)
+	}
+	m := got.Val()
+	if n, _ := strconv.Atoi(m["partitions"]); n != f.Partitions.Count {
+		return fmt.Errorf("%w: fleet %q was created with %s partitions, this process is configured for %d; the count is fixed for a fleet's life",
+			ErrUnfit, f.Partitions.Fleet, m["partitions"], f.Partitions.Count)
+	}
+	schema, _ := strconv.Atoi(m["schema"])
+	if schema < SchemaMin || schema > SchemaMax {
+		return fmt.Errorf("%w: its schema is %s, this build works with %d to %d; use a build that matches", ErrUnfit, m["schema"], SchemaMin, SchemaMax)
+	}
+	if p == 0 {
+		f.Schema = schema
+		f.CursorKey, _ = base64.StdEncoding.DecodeString(m["cursor_key"])
+	}
+	return nil
+}
+
+func checkServer(ctx context.Context, c redis.UniversalClient) ([]string, error) {
+	info, err := c.Info(ctx, "server", "memory", "persistence").Result()
+	if err != nil {
+		return nil, fmt.Errorf("ask the server what it is: %w", err)
+	}
+	facts := map[string]string{}
+	for line := range strings.SplitSeq(info, "\r\n") {
+		if k, v, ok := strings.Cut(line, ":"); ok {
+			facts[k] = v
+		}
+	}
+	version := parseVersion(facts["redis_version"])
+	if version[0] < 7 {
+		return nil, fmt.Errorf("%w: it is version %s; 7.0 is the oldest that works", ErrUnfit, facts["redis_version"])
+	}
+	if policy := facts["maxmemory_policy"]; policy != "" && policy != "noeviction" {
+		return nil, fmt.Errorf("%w: its maxmemory-policy is %q, which may evict jobs, orders and checkpoints; set it to noeviction", ErrUnfit, policy)
+	}
+	var warn []string
+	if facts["aof_enabled"] == "0" {
+		warn = append(warn, "appendonly is off: a restart of redis loses every job; set appendonly yes")
+	}
+	if belowFloor(version) {
+		warn = append(warn, "redis "+facts["redis_version"]+" is below the security floor (CVE-2025-49844: 7.2.11, 7.4.6, 8.2.2; CVE-2026-23479: 8.6.3); upgrade")
+	}
+	return warn, nil
+}
+
+func parseVersion(s string) [3]int {
+	var v [3]int
+	for i, part := range strings.SplitN(s, ".", 3) {
+		v[i], _ = strconv.Atoi(part)
+	}
+	return v
+}
+
+// belowFloor reports whether a version lacks the fixes of CVE-2025-49844 (Lua)
+// or CVE-2026-23479 (blocked clients, 7.2.0 to 8.6.2).
+func belowFloor(v [3]int) bool {
+	switch {
+	case v[0] == 7 && v[1] < 2:
+		return true
+	case v[0] == 7 && v[1] == 2:
+		return true
+	case v[0] == 8 && v[1] == 6:
+		return v[2] < 3
+	case v[0] == 8:
+		return v[1] < 6
+	default:
+		return v[0] < 8
+	}
+}

@@ -1,0 +1,322 @@
+package stream
+
+import (
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/rtfm-si/gavel/internal/job"
+	"github.com/rtfm-si/gavel/internal/rediskit"
+)
+
+//go:embed lua/*.lua
+var scripts embed.FS
+
+// ErrUnknownOutcome is returned by [Redis.Submit] when its reply was lost twice.
+// The job may have been accepted. The caller sends the same submission with the
+// same key again.
+var ErrUnknownOutcome = errors.New("the outcome of the submit is unknown; send it again with the same idempotency key")
+
+// Config is what a road needs beside Redis. The zero value is useful.
+type Config struct {
+	// IdempotencyFor is how long a key is remembered; 0 means 24 h.
+	IdempotencyFor time.Duration
+	// Retention is how long an ended job's record is kept; 0 means 7 days.
+	Retention time.Duration
+	// DefaultBudget is a job's budget when it asks for none; 0 means $5.
+	DefaultBudget job.MicroUSD
+}
+
+// Redis is the road of a fleet. It is safe for concurrent use.
+type Redis struct {
+	run        rediskit.Runner
+	partitions rediskit.Partitions
+	cfg        Config
+	scripts    map[string]*rediskit.Script
+
+	mu    sync.Mutex
+	floor map[int]int64 // highest seq seen, per partition
+}
+
+// NewRedis returns the road of a fleet.
+func NewRedis(run rediskit.Runner, ps rediskit.Partitions, cfg Config) (*Redis, error) {
+	if cfg.IdempotencyFor == 0 {
+		cfg.IdempotencyFor = 24 * time.Hour
+	}
+	if cfg.Retention == 0 {
+		cfg.Retention = 7 * 24 * time.Hour
+	}
+	if cfg.DefaultBudget == 0 {
+		cfg.DefaultBudget = 5 * job.USD
+	}
+	if cfg.IdempotencyFor < time.Second || cfg.Retention < 0 || cfg.DefaultBudget < 0 {
+		return nil, fmt.Errorf("stream: %+v: want idempotency of at least 1 s, and no negative retention or budget", cfg)
+	}
+	s, err := rediskit.LoadAll(scripts, "submit", "promote", "resume", "forget")
+	if err != nil {
+		return nil, err
+	}
+	return &Redis{run: run, partitions: ps, cfg: cfg, scripts: s, floor: map[int]int64{}}, nil
+}
+
+// Submit accepts a job, once per (owner, submitter, idempotency key). It draws
+// the id unless the submission has one. It returns [*job.Conflict],
+// [*job.Frozen] or [*job.Blocked] when the job is refused,
+// [job.ErrUnavailable] when Redis certainly did not take it, and
+// [ErrUnknownOutcome] when nobody knows.
+func (s *Redis) Submit(ctx context.Context, sub job.Submission) (job.Admission, error) {
+	p := s.partitions.Of(sub.Owner)
+	if sub.ID == "" {
+		id, err := s.partitions.NewID(p)
+		if err != nil {
+			return job.Admission{}, err
+		}
+		sub.ID = id
+	}
+	args, err := s.submitArgs(p, sub)
+	if err != nil {
+		return job.Admission{}, err
+	}
+	at := rediskit.Place{Slot: s.partitions.Slot(p), Owner: sub.Owner, Idem: idem(sub)}
+	reply, err := s.submitTwice(ctx, at, args)
+	if err != nil {
+		return job.Admission{}, err
+	}
+	return s.admission(p, reply)
+}
+
+// submitTwice sends a submit again when its reply was lost: the idempotency key
+// makes the second answer the same as the first.
+func (s *Redis) submitTwice(ctx context.Context, at rediskit.Place, args rediskit.Args) (rediskit.Reply, error) {
+	lost := false
+	for try := 0; ; try++ {
+		cctx, cancel := rediskit.WithCall(ctx)
+		reply, err := s.run.Run(cctx, s.scripts["submit"], at, args)
+		cancel()
+		if err == nil {
+			return reply, nil
+		}
+		lost = lost || rediskit.OutcomeOf(err) == rediskit.Unknown
+		if try == 1 || ctx.Err() != nil || !lost {
+			if lost {
+				return rediskit.Reply{}, fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
+			}
+			return rediskit.Reply{}, rediskit.Unavailable(err)
+		}
+	}
+}
+
+func (s *Redis) submitArgs(p int, sub job.Submission) (rediskit.Args, error) {
+	labels := sub.Labels
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	l, err := json.Marshal(labels)
+	if err != nil {
+		return nil, fmt.Errorf("encode labels: %w", err)
+	}
+	if sub.Budget == 0 {
+		sub.Budget = s.cfg.DefaultBudget
+	}
+	if sub.MaxAttempts == 0 {
+		sub.MaxAttempts = job.DefaultRetries
+	}
+	s.mu.Lock()
+	floor := s.floor[p]
+	s.mu.Unlock()
+	return rediskit.Args{
+		"id": string(sub.ID), "owner": sub.Owner, "submitter": sub.Submitter, "kind": sub.Kind,
+		"labels": l, "input": sub.Input, "budget": int64(sub.Budget), "max_attempts": sub.MaxAttempts,
+		"timeout": sub.Timeout.Milliseconds(), "digest": sub.Digest, "floor": floor,
+		"idem_seconds": int64(s.cfg.IdempotencyFor.Seconds()),
+	}, nil
+}
+
+func (s *Redis) admission(p int, reply rediskit.Reply) (job.Admission, error) {
+	switch reply.Word {
+	case "created":
+		s.mu.Lock()
+		s.floor[p] = max(s.floor[p], reply.Int(1))
+		s.mu.Unlock()
+		return job.Admission{ID: job.ID(reply.Str(0)), Created: true}, nil
+	case "exists":
+		return job.Admission{ID: job.ID(reply.Str(0))}, nil
+	case "conflict":
+		return job.Admission{}, &job.Conflict{Existing: job.ID(reply.Str(0))}
+	case "frozen":
+		return job.Admission{}, &job.Frozen{Reason: reply.Str(0), Incident: reply.Str(1), Actor: reply.Str(2)}
+	default:
+		return job.Admission{}, &job.Blocked{Order: job.ID(reply.Str(0)), Reason: reply.Str(1)}
+	}
+}
+
+// idem is the key of a submission's idempotency: a digest, because what people
+// write into the header must not become part of a Redis key.
+func idem(sub job.Submission) string {
+	h := sha256.New()
+	for _, part := range []string{sub.Owner, sub.Submitter, sub.IdempotencyKey} {
+		_, _ = fmt.Fprintf(h, "%d:%s", len(part), part)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// Promote brings the delayed jobs of a partition whose due time has come back
+// to the road, at most limit. It returns how many it moved, and whether there
+// may be more.
+func (s *Redis) Promote(ctx context.Context, p int, now time.Time, limit int) (moved int, more bool, err error) {
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	reply, err := s.run.Run(cctx, s.scripts["promote"], rediskit.Place{Slot: s.partitions.Slot(p)},
+		rediskit.Args{"now": rediskit.Micros(now), "limit": limit})
+	if err != nil {
+		return 0, false, rediskit.Unavailable(err)
+	}
+	return int(reply.Int(0)), reply.Int(1) == int64(limit), nil
+}
+
+// Resume brings a parked job back to the road, with the owner's answers (nil for
+// none) and a raised budget (0 to keep it). It returns the job's state after it,
+// [job.ErrUnknown], or an error naming the state when it is not parked.
+func (s *Redis) Resume(ctx context.Context, id job.ID, answers []byte, budget job.MicroUSD) (job.State, error) {
+	slot, err := s.partitions.SlotOf(id)
+	if err != nil {
+		return "", job.ErrUnknown
+	}
+	raise := ""
+	if budget > 0 {
+		raise = strconv.FormatInt(int64(budget), 10)
+	}
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	reply, err := s.run.Run(cctx, s.scripts["resume"], rediskit.Place{Slot: slot},
+		rediskit.Args{"id": string(id), "answers": answers, "budget": raise})
+	if err != nil {
+		return "", rediskit.Unavailable(err)
+	}
+	switch reply.Word {
+	case "resumed":
+		return job.State(reply.Str(0)), nil
+	case "killed":
+		return job.Killed, nil
+	case "unknown":
+		return "", job.ErrUnknown
+	default:
+		return job.State(reply.Str(0)), fmt.Errorf("the job is %s, not parked; there is nothing to resume", reply.Str(0))
+	}
+}
+
+// Forget removes the records of a partition whose retention ended before now, a
+// few at a time, and returns how many.
+func (s *Redis) Forget(ctx context.Context, p int, now time.Time, limit int) (int, error) {
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	reply, err := s.run.Run(cctx, s.scripts["forget"], rediskit.Place{Slot: s.partitions.Slot(p)},
+		rediskit.Args{"before": rediskit.Micros(now.Add(-s.cfg.Retention)), "limit": limit})
+	if err != nil {
+		return 0, rediskit.Unavailable(err)
+	}
+	return int(reply.Int(0)), nil
+}
+
+// Pending counts what waits on a partition's road.
+func (s *Redis) Pending(ctx context.Context, p int) (int64, error) {
+	n, err := s.run.Client.XLen(ctx, s.partitions.Slot(p).Of("road")).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return 0, rediskit.Unavailable(err)
+	}
+	return n, nil
+}
+
+// Read returns the events of a job after a position ("" for the beginning),
+// waiting up to wait for the first. Nothing new is an empty slice and no error.
+// The caller has checked that the job exists and may be read.
+func (s *Redis) Read(ctx context.Context, id job.ID, after string, wait time.Duration, limit int) ([]job.StreamEvent, error) {
+	slot, err := s.partitions.SlotOf(id)
+	if err != nil {
+		return nil, job.ErrUnknown
+	}
+	if after == "" {
+		after = "0"
+	}
+	block := min(wait, rediskit.BlockFor)
+	if block < time.Millisecond {
+		block = -1 // no BLOCK at all; 0 would wait for ever
+	}
+	cctx, cancel := context.WithTimeout(ctx, rediskit.ReadDeadline)
+	defer cancel()
+	got, err := s.run.Client.XRead(cctx, &redis.XReadArgs{
+		Streams: []string{slot.Of("events", string(id)), after}, Count: int64(limit), Block: block,
+	}).Result()
+	if errors.Is(err, redis.Nil) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, rediskit.Unavailable(err)
+	}
+	var out []job.StreamEvent
+	for _, m := range got[0].Messages {
+		out = append(out, streamEvent(m))
+	}
+	return out, nil
+}
+
+func streamEvent(m redis.XMessage) job.StreamEvent {
+	text := func(k string) string { v, _ := m.Values[k].(string); return v }
+	e := job.StreamEvent{ID: m.ID, Type: text("type"), Audience: text("audience"), At: rediskit.Time(text("at"))}
+	e.Data = json.RawMessage(text("data"))
+	if !json.Valid(e.Data) {
+		e.Data = json.RawMessage("null")
+	}
+	return e
+}
+
+// idsBelow returns up to 200 ids of an index with a seq below one ("" for the
+// top), highest first, with their seqs.
+func (s *Redis) idsBelow(ctx context.Context, index, below string) (ids, seqs []string, err error) {
+	top := "+inf"
+	if below != "" {
+		top = "(" + below
+	}
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	zs, err := s.run.Client.ZRevRangeByScoreWithScores(cctx, index, &redis.ZRangeBy{Min: "-inf", Max: top, Count: 200}).Result()
+	if err != nil {
+		return nil, nil, rediskit.Unavailable(err)
+	}
+	for _, z := range zs {
+		ids = append(ids, fmt.Sprint(z.Member))
+		seqs = append(seqs, strconv.FormatInt(int64(z.Score), 10))
+	}
+	return ids, seqs, nil
+}
+
+// records reads the listed fields of several jobs of one partition.
+func (s *Redis) records(ctx context.Context, slot rediskit.Slot, ids []string) ([]*job.Job, error) {
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	pipe := s.run.Client.Pipeline()
+	rules := pipe.HGet(cctx, slot.Of("gate"), "rules")
+	cmds := make([]*redis.SliceCmd, len(ids))
+	for i, id := range ids {
+		cmds[i] = pipe.HMGet(cctx, slot.Of("job", id), listed...)
+	}
+	_, _ = pipe.Exec(cctx)
+	out := make([]*job.Job, len(ids))
+	for i, c := range cmds {
+		err := c.Err()
+		if err != nil && !redis.HasErrorPrefix(err, "WRONGTYPE") {
+			return nil, rediskit.Unavailable(err)
+		}
+		out[i] = decode(ids[i], c.Val(), rules.Val())
+	}
+	return out, nil
+}
