@@ -1,0 +1,109 @@
+package spec
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/rtfm-si/gavel/internal/rediskit"
+)
+
+var ofSomeone = regexp.MustCompile(`^([a-z_]+)\(([^()]+)\)$`)
+
+// key finds a key by its name in the table, as leases or job(J1).
+func key(slot rediskit.Slot, name string) (string, error) {
+	whose := ""
+	if m := ofSomeone.FindStringSubmatch(name); m != nil {
+		name, whose = m[1], m[2]
+	}
+	at := rediskit.Place{Slot: slot, Job: whose, Owner: whose, Order: whose, Worker: whose, Idem: whose}
+	full, err := at.Key(name)
+	if err != nil {
+		return "", err
+	}
+	if whose == "" || strings.HasSuffix(full, ":"+whose) {
+		return full, nil
+	}
+	return "", fmt.Errorf("key %q is one per partition, it belongs to no %s", name, whose)
+}
+
+// keyed says whether the i-th word of a command is a key, whatever it looks like.
+func keyed(command []word, i int) bool {
+	switch strings.ToUpper(command[0].text) {
+	case "XREAD", "XREADGROUP":
+		return strings.EqualFold(command[i-1].text, "STREAMS")
+	case "ECHO":
+		return false
+	case "XGROUP", "XINFO", "OBJECT", "MEMORY":
+		return i == 2
+	case "DEL", "EXISTS", "UNLINK", "TOUCH":
+		return i > 0
+	default:
+		return i == 1
+	}
+}
+
+// holding is what a fleet's keys hold: a type and a dump each.
+type holding map[string]struct{ kind, dump string }
+
+// look reads all keys of a slot. The embedded Redis cannot dump, so there only
+// the types are seen.
+func look(ctx context.Context, c *redis.Client, slot rediskit.Slot, dumps bool) (holding, error) {
+	names, err := c.Keys(ctx, string(slot)+"*").Result() // a test's few keys
+	if err != nil {
+		return nil, err
+	}
+	h := make(holding, len(names))
+	for _, n := range names {
+		v := h[n]
+		if v.kind, err = c.Type(ctx, n).Result(); err != nil {
+			return nil, err
+		}
+		if dumps {
+			if v.dump, err = c.Dump(ctx, n).Result(); err != nil {
+				return nil, err
+			}
+		}
+		h[n] = v
+	}
+	return h, nil
+}
+
+// row finds the table's row of a whole key.
+func row(slot rediskit.Slot, full string) (rediskit.Key, error) {
+	name, whose, perSomeone := strings.Cut(strings.TrimPrefix(full, string(slot)), ":")
+	for _, k := range rediskit.Table() {
+		if k.Name == name && (k.Per != "") == perSomeone && (whose != "") == perSomeone {
+			return k, nil
+		}
+	}
+	return rediskit.Key{}, fmt.Errorf("the script made a key that is not in the table: %s", full)
+}
+
+// lawful compares what a script left with what its header and the table allow.
+func (h holding) lawful(before holding, slot rediskit.Slot, header rediskit.Header) error {
+	may := append(slices.Clone(header.Keys), header.Makes...)
+	names := maps.Clone(h)
+	maps.Copy(names, before)
+	for full := range names {
+		if h[full] == before[full] {
+			continue
+		}
+		k, err := row(slot, full)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(may, k.Name) {
+			return fmt.Errorf("the script changed %s; its header does not name it under KEYS or MAKES", k.Name)
+		}
+		if kind := h[full].kind; kind != "" && kind != k.Type && before[full].kind != kind {
+			return fmt.Errorf("the script made %s a %s; the table says %s", k.Name, kind, k.Type)
+		}
+	}
+	return nil
+}
