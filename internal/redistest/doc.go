@@ -44,6 +44,7 @@
 //	find.go          which Redis
 //	process.go       redis-server as a child process
 //	process_linux.go ... that dies with the tests
+//	process_other.go ... or does not, where no kernel helps
 //	tail.go          the last lines a server wrote
 //	container.go     redis-server as a container
 //	proxy.go         a link that can be cut, reset, frozen, slowed

@@ -8,10 +8,10 @@ import (
 
 // mode is what a link does to all that passes.
 type mode struct {
-	end              ending
-	freezes          [2]bool // by way
-	delay            time.Duration
-	rate             int // bytes per second, 0 for no limit
+	end     ending
+	freezes [2]bool // by way
+	delay   time.Duration
+	rate    int // bytes per second, 0 for no limit
 }
 
 // piece says how much of the left bytes of a frame may be written, and after
