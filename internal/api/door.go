@@ -1,0 +1,226 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"go.uber.org/zap"
+
+	"github.com/rtfm-si/gavel/internal/access"
+	"github.com/rtfm-si/gavel/internal/job"
+)
+
+// Config is what a door needs. The first block is required.
+type Config struct {
+	// Name is the fleet's name: what a kill-all has to repeat.
+	Name string
+	// Partitions is how many the fleet has: an id that carries another is
+	// unknown.
+	Partitions int
+	Auth       access.Authenticator
+	Jobs       Jobs
+	Events     Events
+	Orders     Orders
+	Gate       Gate
+	Fleet      Fleet
+	Audit      Audit
+	// CursorKey signs cursors, at least 16 bytes, the same on every dispatcher.
+	CursorKey []byte
+	// Kinds are the kinds of job the fleet runs, each with a check of its input
+	// whose error is shown to the caller; nil checks nothing.
+	Kinds map[string]func(input []byte) error
+
+	// Ready says whether requests can be served; nil is always.
+	Ready func(ctx context.Context) error
+	// Hosts are the Host headers answered to, without port; empty is any.
+	Hosts []string
+	// Version is shown in the OpenAPI document.
+	Version string
+	Log     *zap.Logger
+	// Now is the dispatcher's clock.
+	Now func() time.Time
+	// Heartbeat is how often an idle event stream says that it is alive; 0 is
+	// 15 s.
+	Heartbeat time.Duration
+	// StreamFor is how long one event stream may last before the client has to
+	// come again and show its credential; 0 is 15 minutes.
+	StreamFor time.Duration
+}
+
+// Door answers HTTP. It is an [http.Handler].
+type Door struct {
+	cfg     Config
+	log     *zap.Logger
+	routes  *http.ServeMux
+	openapi []byte
+
+	closing chan struct{}
+	once    sync.Once
+}
+
+// New checks the configuration whole and builds the door.
+func New(cfg Config) (*Door, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	if cfg.Log == nil {
+		cfg.Log = zap.NewNop()
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Heartbeat == 0 {
+		cfg.Heartbeat = 15 * time.Second
+	}
+	if cfg.StreamFor == 0 {
+		cfg.StreamFor = 15 * time.Minute
+	}
+	d := &Door{cfg: cfg, log: cfg.Log, routes: http.NewServeMux(), closing: make(chan struct{})}
+	if err := d.mount(); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func (cfg Config) check() error {
+	missing := map[string]bool{
+		"Auth": cfg.Auth == nil, "Jobs": cfg.Jobs == nil, "Events": cfg.Events == nil, "Orders": cfg.Orders == nil,
+		"Gate": cfg.Gate == nil, "Fleet": cfg.Fleet == nil, "Audit": cfg.Audit == nil,
+	}
+	for name, is := range missing {
+		if is {
+			return fmt.Errorf("api: Config.%s is missing", name)
+		}
+	}
+	if err := job.CheckName("Config.Name", cfg.Name, job.MaxName); err != nil {
+		return fmt.Errorf("api: %w", err)
+	}
+	if cfg.Partitions < 1 || cfg.Partitions > 256 {
+		return fmt.Errorf("api: Config.Partitions is %d; want 1 to 256", cfg.Partitions)
+	}
+	if len(cfg.CursorKey) < 16 {
+		return errors.New("api: Config.CursorKey has fewer than 16 bytes")
+	}
+	if len(cfg.Kinds) == 0 {
+		return errors.New("api: Config.Kinds is empty; a fleet runs at least one kind of job")
+	}
+	for kind := range cfg.Kinds {
+		if err := job.CheckName("a kind", kind, job.MaxName); err != nil {
+			return fmt.Errorf("api: Config.Kinds: %w", err)
+		}
+	}
+	if cfg.Heartbeat < 0 || cfg.StreamFor < 0 || cfg.StreamFor > 0 && cfg.StreamFor < cfg.Heartbeat {
+		return errors.New("api: Config.StreamFor must not be shorter than Heartbeat, nor either negative")
+	}
+	return nil
+}
+
+// CloseStreams ends the event streams that are open, now and from now on, so
+// that a server can shut down. It may be called any number of times.
+func (d *Door) CloseStreams() { d.once.Do(func() { close(d.closing) }) }
+
+// OpenAPI is the OpenAPI 3.1 document of the door, as JSON.
+func (d *Door) OpenAPI() []byte { return d.openapi }
+
+// mount registers every route with huma, on the door's own mux.
+func (d *Door) mount() error {
+	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	h := humago.New(d.routes, huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			Info: &huma.Info{
+				Title: "Gavel", Version: d.cfg.Version,
+				Description: "Runs LLM deliberations on a fleet of workers and can stop any of them, or all of them, at once.",
+			},
+			Components: &huma.Components{
+				Schemas:         registry,
+				SecuritySchemes: map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer"}},
+			},
+			Security: []map[string][]string{{"bearer": {}}},
+		},
+		Formats:                      map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
+		DefaultFormat:                "application/json",
+		RejectUnknownQueryParameters: true,
+		Transformers:                 []huma.Transformer{fromHuma},
+	})
+	d.mountJobs(h)
+	d.mountOrders(h)
+	d.mountFleet(h)
+	delete(registry.Map(), "ErrorModel")
+	delete(registry.Map(), "ErrorDetail")
+	doc, err := h.OpenAPI().MarshalJSON()
+	if err != nil {
+		return fmt.Errorf("api: write the OpenAPI document: %w", err)
+	}
+	d.openapi = doc
+	d.routes.HandleFunc("GET "+pathOpenAPI, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/openapi+json")
+		_, _ = w.Write(d.openapi)
+	})
+	d.routes.HandleFunc("GET "+pathHealth, d.health)
+	d.routes.HandleFunc("GET "+pathReady, d.ready)
+	return nil
+}
+
+// The routes that need no credential.
+const (
+	pathOpenAPI = "/openapi.json"
+	pathHealth  = "/healthz"
+	pathReady   = "/readyz"
+)
+
+func public(path string) bool {
+	return path == pathOpenAPI || path == pathHealth || path == pathReady
+}
+
+// health says that the process runs.
+func (d *Door) health(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write([]byte(`{"status":"ok"}` + "\n"))
+}
+
+// ready says that requests can be served.
+func (d *Door) ready(w http.ResponseWriter, r *http.Request) {
+	if d.cfg.Ready != nil {
+		if err := d.cfg.Ready(r.Context()); err != nil {
+			d.log.Warn("not ready", zap.Error(err))
+			d.refuse(w, r, problem(http.StatusServiceUnavailable, typeNotReady, "Not ready",
+				"This dispatcher cannot serve requests now; ask another, or this one later.").after(job.RetryAfter))
+			return
+		}
+	}
+	d.health(w, r)
+}
+
+// route registers one operation: its errors go through problemOf, its document
+// says that every failure is a problem.
+func route[I, O any](d *Door, h huma.API, op huma.Operation, fn func(context.Context, *I) (*O, error)) {
+	problems := &huma.Response{
+		Description: "A problem (RFC 9457)",
+		Content: map[string]*huma.MediaType{
+			problemType: {Schema: h.OpenAPI().Components.Schemas.Schema(typeOf[Problem](), true, "Problem")},
+		},
+	}
+	if op.Responses == nil {
+		op.Responses = map[string]*huma.Response{}
+	}
+	op.Responses["default"] = problems
+	// The guard has read and checked the body: huma only documents it.
+	body := op.RequestBody
+	op.RequestBody = nil
+	huma.Register(h, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := fn(ctx, in)
+		if err != nil {
+			return nil, d.problemOf(ctx, err)
+		}
+		return out, nil
+	})
+	if body != nil {
+		h.OpenAPI().Paths[op.Path].Post.RequestBody = body
+	}
+}

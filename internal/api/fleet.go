@@ -1,0 +1,167 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"go.uber.org/zap"
+
+	"github.com/rtfm-si/gavel/internal/access"
+	"github.com/rtfm-si/gavel/internal/job"
+)
+
+type freezeBody struct {
+	Reason   string `json:"reason" required:"true" maxLength:"1024"`
+	Incident string `json:"incident,omitempty" maxLength:"128"`
+}
+
+type thawBody struct {
+	Seen   string `json:"seen" required:"true" doc:"The gate's head as you last saw it: a gate that changed since is not opened"`
+	Reason string `json:"reason" required:"true" maxLength:"1024"`
+}
+
+type auditQuery struct {
+	Job    string `query:"job" doc:"Entries about this job"`
+	Act    string `query:"act" example:"kill"`
+	Cursor string `query:"cursor"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+}
+
+type auditView struct {
+	Entries []entryView `json:"entries"`
+	Next    string      `json:"next,omitempty"`
+}
+
+// maxSeen bounds what a thaw says it saw: 256 partitions' heads.
+const maxSeen = 256 * 64
+
+func (d *Door) mountFleet(h huma.API) {
+	route(d, h, huma.Operation{
+		OperationID: "fleet", Method: http.MethodGet, Path: "/v1/fleet", Summary: "See the whole fleet", Description: "For operators and admins.",
+	}, d.fleet)
+	route(d, h, huma.Operation{
+		OperationID: "freeze", Method: http.MethodPost, Path: "/v1/fleet/freeze", Summary: "Close the gate",
+		Description: "For operators and admins. While frozen nothing is admitted and nothing starts; what runs goes on.",
+		RequestBody: takes[freezeBody](h),
+	}, d.freeze)
+	route(d, h, huma.Operation{
+		OperationID: "thaw", Method: http.MethodPost, Path: "/v1/fleet/thaw", Summary: "Open the gate",
+		Description: "For admins. 409 gate-changed if it changed since you looked.", RequestBody: takes[thawBody](h),
+	}, d.thaw)
+	route(d, h, huma.Operation{
+		OperationID: "audit", Method: http.MethodGet, Path: "/v1/audit", Summary: "Read the audit, newest first", Description: "For admins.",
+	}, d.audit)
+}
+
+func (d *Door) fleet(ctx context.Context, _ *struct{}) (*answer[fleetView], error) {
+	if _, err := access.Authorize(from(ctx).actor, access.ReadFleet, access.WholeFleet()); err != nil {
+		return nil, fmt.Errorf("fleet: %w", err)
+	}
+	f, err := d.cfg.Fleet.View(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("fleet: %w", err)
+	}
+	return &answer[fleetView]{viewFleet(f)}, nil
+}
+
+// overFleet authorises an act on the whole fleet, and audits its denial.
+func (d *Door) overFleet(ctx context.Context, act access.Act, reason, incident string) (access.Permit, error) {
+	p, err := access.Authorize(from(ctx).actor, act, access.WholeFleet())
+	if err != nil {
+		return p, d.denied(ctx, err, job.AuditEntry{Act: string(act), Fields: map[string]string{
+			"scope": string(job.ScopeFleet), "reason": reason, "incident": incident,
+		}})
+	}
+	return p, nil
+}
+
+func (d *Door) freeze(ctx context.Context, _ *keyAllowed) (*answer[gateView], error) {
+	body, err := decode[freezeBody](from(ctx).body)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkWhy(body.Reason, body.Incident); err != nil {
+		return nil, err
+	}
+	deed, cancel := deed(ctx)
+	defer cancel()
+	permit, err := d.overFleet(deed, access.Freeze, body.Reason, body.Incident)
+	if err != nil {
+		return nil, err
+	}
+	g, err := d.cfg.Gate.Freeze(deed, permit, body.Reason, body.Incident, from(ctx).key)
+	if err != nil {
+		return nil, fmt.Errorf("freeze: %w", err)
+	}
+	d.log.Warn("freeze", zap.String("request", requestID(ctx)), zap.String("actor", permit.Actor().Subject),
+		zap.String("reason", body.Reason), zap.String("incident", body.Incident), zap.Strings("heads", g.Heads))
+	return &answer[gateView]{viewGate(g)}, nil
+}
+
+func (d *Door) thaw(ctx context.Context, _ *keyAllowed) (*answer[gateView], error) {
+	body, err := decode[thawBody](from(ctx).body)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkWhy(body.Reason, ""); err != nil {
+		return nil, err
+	}
+	if err := job.CheckText("seen", body.Seen, maxSeen); err != nil {
+		return nil, err
+	}
+	deed, cancel := deed(ctx)
+	defer cancel()
+	permit, err := d.overFleet(deed, access.Thaw, body.Reason, "")
+	if err != nil {
+		return nil, err
+	}
+	g, err := d.cfg.Gate.Thaw(deed, permit, body.Seen, body.Reason, from(ctx).key)
+	if err != nil {
+		return nil, fmt.Errorf("thaw: %w", err)
+	}
+	d.log.Warn("thaw", zap.String("request", requestID(ctx)), zap.String("actor", permit.Actor().Subject),
+		zap.String("reason", body.Reason), zap.Strings("heads", g.Heads))
+	return &answer[gateView]{viewGate(g)}, nil
+}
+
+func (d *Door) audit(ctx context.Context, in *auditQuery) (*answer[auditView], error) {
+	if _, err := d.overFleet(ctx, access.ReadAudit, "", ""); err != nil {
+		return nil, err
+	}
+	id, err := in.check()
+	if err != nil {
+		return nil, err
+	}
+	bound := []string{"audit", from(ctx).actor.Subject, in.Act, in.Job}
+	cursor, err := d.unseal(in.Cursor, bound...)
+	if err != nil {
+		return nil, err
+	}
+	entries, next, err := d.cfg.Audit.List(ctx, in.Act, id, cursor, in.Limit)
+	if err != nil {
+		return nil, fmt.Errorf("read the audit: %w", err)
+	}
+	out := auditView{Entries: []entryView{}, Next: d.seal(next, bound...)}
+	for _, e := range entries {
+		out.Entries = append(out.Entries, viewEntry(e))
+	}
+	return &answer[auditView]{out}, nil
+}
+
+func (in *auditQuery) check() (job.ID, error) {
+	if in.Act != "" {
+		if err := job.CheckName("act", in.Act, job.MaxName); err != nil {
+			return "", err
+		}
+	}
+	if in.Job == "" {
+		return "", nil
+	}
+	id, err := job.ParseID(in.Job)
+	if err != nil {
+		return "", invalid("job is " + err.Error() + ".")
+	}
+	return id, nil
+}

@@ -1,0 +1,111 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Problem is an RFC 9457 problem: how every failure looks from outside. Its
+// Type is stable; Detail is for people and may change.
+type Problem struct {
+	Type   string `json:"type" format:"uri" doc:"A stable name of what went wrong" example:"urn:gavel:problem:fleet-frozen"`
+	Title  string `json:"title" doc:"The type in words"`
+	Status int    `json:"status" doc:"The HTTP status"`
+	Detail string `json:"detail,omitempty" doc:"What was wrong this time and what to do, for people"`
+
+	Rule     string  `json:"rule,omitempty" doc:"Which rule denied the act"`
+	Order    string  `json:"order,omitempty" doc:"The order that refuses the job"`
+	Job      string  `json:"job,omitempty" doc:"The job that the idempotency key stands for"`
+	Reason   string  `json:"reason,omitempty" doc:"Why the fleet is frozen or the job refused"`
+	Incident string  `json:"incident,omitempty" doc:"The incident it belongs to"`
+	Head     string  `json:"head,omitempty" doc:"The gate's head as it is now"`
+	Errors   []Fault `json:"errors,omitempty" doc:"Each parameter that was refused"`
+
+	retryAfter time.Duration
+	headers    http.Header
+}
+
+// Fault is one parameter that was refused.
+type Fault struct {
+	Location string `json:"location" doc:"Where it stands" example:"query.limit"`
+	Message  string `json:"message" doc:"What is wrong with it"`
+}
+
+const problemType = "application/problem+json"
+
+// The types. They are part of the API: a client branches on them.
+const (
+	typeUnauthenticated  = "unauthenticated"
+	typeForbidden        = "forbidden"
+	typeNotFound         = "not-found"
+	typeNoRoute          = "no-such-route"
+	typeMethod           = "method-not-allowed"
+	typeMalformed        = "malformed-request"
+	typeInvalid          = "invalid-input"
+	typeUnknownKind      = "unknown-kind"
+	typeBadCursor        = "bad-cursor"
+	typeConfirm          = "confirm-mismatch"
+	typeLength           = "length-required"
+	typeTooLarge         = "body-too-large"
+	typeMedia            = "unsupported-media-type"
+	typeTimeout          = "request-timeout"
+	typeMisdirected      = "misdirected-request"
+	typeConflict         = "idempotency-conflict"
+	typeGateChanged      = "gate-changed"
+	typeNotOver          = "job-not-over"
+	typeBlocked          = "blocked-by-order"
+	typeFrozen           = "fleet-frozen"
+	typeRedisUnavailable = "redis-unavailable"
+	typeOutcomeUnknown   = "outcome-unknown"
+	typeNotReady         = "not-ready"
+	typeInternal         = "internal"
+)
+
+// problem builds one of a type of ours.
+func problem(status int, kind, title, detail string) *Problem {
+	return &Problem{Type: "urn:gavel:problem:" + kind, Title: title, Status: status, Detail: detail}
+}
+
+func (p *Problem) Error() string { return p.Title + ": " + p.Detail }
+
+// GetStatus is part of huma's view of an error.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// ContentType is part of huma's view of an error.
+func (p *Problem) ContentType(string) string { return problemType }
+
+// GetHeaders is part of huma's view of an error.
+func (p *Problem) GetHeaders() http.Header {
+	h := p.headers.Clone()
+	if h == nil {
+		h = http.Header{}
+	}
+	if p.retryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int((p.retryAfter+time.Second-1)/time.Second)))
+	}
+	return h
+}
+
+func (p *Problem) after(d time.Duration) *Problem { p.retryAfter = d; return p }
+
+func (p *Problem) with(header, value string) *Problem {
+	if p.headers == nil {
+		p.headers = http.Header{}
+	}
+	p.headers.Set(header, value)
+	return p
+}
+
+func malformed(detail string) *Problem {
+	return problem(http.StatusBadRequest, typeMalformed, "The request is malformed", detail)
+}
+
+func invalid(detail string) *Problem {
+	return problem(http.StatusUnprocessableEntity, typeInvalid, "The request is refused", detail)
+}
+
+func notFound() *Problem {
+	return problem(http.StatusNotFound, typeNotFound, "No such thing",
+		"There is nothing with this id that you may see. Check the id, and that your credential belongs to its owner.")
+}

@@ -1,0 +1,393 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/rtfm-si/gavel/internal/access"
+	"github.com/rtfm-si/gavel/internal/job"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	aliceJob = job.ID("0199f1c2-6c1e-7d3a-9b1e-5f2c8a6b0e00") // running
+	overJob  = job.ID("0199f1c2-6c1e-7d3a-9b1e-5f2c8a6b0f00") // succeeded
+	noJob    = job.ID("0199f1c2-6c1e-7d3a-9b1e-5f2c8a6bff00")
+	farJob   = job.ID("0199f1c2-6c1e-7d3a-9b1e-5f2c8a6b0e07") // a partition that does not exist
+	anOrder  = job.ID("0199f1c2-6c1e-7d3a-9b1e-5f2c8a6bcc00") // over aliceJob
+	allOrder = job.ID("0199f1c2-6c1e-7d3a-9b1e-5f2c8a6bdd00") // over the fleet
+)
+
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// world is what lies behind the door: every room, in memory.
+type world struct {
+	mu        sync.Mutex
+	fail      error // what every room answers
+	jobs      map[job.ID]job.Job
+	receipts  map[job.ID]job.Receipt
+	idem      map[string]job.Submission
+	submitErr error
+	submitted []job.Submission
+	queries   []job.Query
+	page      job.Page
+	events    []job.StreamEvent
+	wake      chan struct{}
+	kills     []killed
+	gate      job.Gate
+	thawErr   error
+	denials   []job.AuditEntry
+	denyErr   error
+	asked     []string // audit cursors
+	nextAudit string
+	logs      *observer.ObservedLogs
+	panics    bool
+}
+
+type killed struct {
+	permit access.Permit
+	order  job.Order
+	key    string
+}
+
+type (
+	fakeJobs   struct{ *world }
+	fakeEvents struct{ *world }
+	fakeOrders struct{ *world }
+	fakeGate   struct{ *world }
+	fakeFleet  struct{ *world }
+	fakeAudit  struct{ *world }
+)
+
+func (w *world) lock() func() { w.mu.Lock(); return w.mu.Unlock }
+
+func (f fakeJobs) Submit(_ context.Context, s job.Submission) (job.Admission, error) {
+	defer f.lock()()
+	if f.fail != nil || f.submitErr != nil {
+		return job.Admission{}, firstOf(f.submitErr, f.fail)
+	}
+	scope := s.Owner + "|" + s.Submitter + "|" + s.IdempotencyKey
+	if was, ok := f.idem[scope]; ok {
+		if was.Digest != s.Digest {
+			return job.Admission{}, &job.Conflict{Existing: was.ID}
+		}
+		return job.Admission{ID: was.ID}, nil
+	}
+	s.ID = job.ID(fmt.Sprintf("0199f1c2-6c1e-7d3a-9b1e-%010x00", len(f.submitted)+1))
+	f.idem[scope] = s
+	f.submitted = append(f.submitted, s)
+	return job.Admission{ID: s.ID, Created: true}, nil
+}
+
+func (f fakeJobs) Job(_ context.Context, id job.ID) (job.Job, error) {
+	defer f.lock()()
+	if f.panics {
+		panic(fmt.Errorf("the fake was told to"))
+	}
+	if f.fail != nil {
+		return job.Job{}, f.fail
+	}
+	j, ok := f.jobs[id]
+	if !ok {
+		return job.Job{}, job.ErrUnknown
+	}
+	return j, nil
+}
+
+func (f fakeJobs) List(_ context.Context, q job.Query) (job.Page, error) {
+	defer f.lock()()
+	f.queries = append(f.queries, q)
+	return f.page, f.fail
+}
+
+func (f fakeEvents) Read(ctx context.Context, _ job.ID, after string, wait time.Duration, limit int) ([]job.StreamEvent, error) {
+	for {
+		unlock := f.lock()
+		err := f.fail
+		var out []job.StreamEvent
+		for _, e := range f.events {
+			if (after == "" || later(e.ID, after)) && len(out) < limit {
+				out = append(out, e)
+			}
+		}
+		wake := f.wake
+		unlock()
+		if err != nil || len(out) > 0 || wait == 0 {
+			return out, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(wait):
+			return nil, nil
+		case <-wake:
+		}
+	}
+}
+
+func later(a, b string) bool {
+	var am, as, bm, bs uint64
+	_, _ = fmt.Sscanf(a, "%d-%d", &am, &as)
+	_, _ = fmt.Sscanf(b, "%d-%d", &bm, &bs)
+	return am > bm || am == bm && as > bs
+}
+
+// happen appends events and wakes the readers.
+func (w *world) happen(events ...job.StreamEvent) {
+	defer w.lock()()
+	w.events = append(w.events, events...)
+	close(w.wake)
+	w.wake = make(chan struct{})
+}
+
+func (w *world) set(change func()) { defer w.lock()(); change() }
+
+func (f fakeOrders) Kill(_ context.Context, p access.Permit, o job.Order, key string) (job.Receipt, error) {
+	defer f.lock()()
+	if f.fail != nil {
+		return job.Receipt{}, f.fail
+	}
+	f.kills = append(f.kills, killed{p, o, key})
+	j, ok := f.jobs[p.Scope().Job]
+	if !ok || p.MustOwn() != "" && p.MustOwn() != j.Owner {
+		f.denials = append(f.denials, job.AuditEntry{Act: "kill", Rule: "by the script"})
+		return job.Receipt{}, job.ErrUnknown
+	}
+	o.ID = anOrder
+	r := job.Receipt{Order: o, Stage: job.Accepted, Job: &j, Verdict: job.Waiting, Tally: job.Tally{Targeted: 1, Waiting: 1}}
+	if j.State.Over() {
+		r.Verdict, r.Stage, r.Tally = job.AlreadyOver, job.Quiesced, job.Tally{Targeted: 1, AlreadyOver: 1}
+	}
+	return r, nil
+}
+
+func (f fakeOrders) KillAll(_ context.Context, p access.Permit, o job.Order, key string) (job.Receipt, error) {
+	defer f.lock()()
+	if f.fail != nil {
+		return job.Receipt{}, f.fail
+	}
+	f.kills = append(f.kills, killed{p, o, key})
+	o.ID = allOrder
+	return job.Receipt{Order: o, Stage: job.Accepted, Tally: job.Tally{Targeted: 7, Waiting: 3, NotRunning: 4}}, nil
+}
+
+func (f fakeOrders) Receipt(_ context.Context, id job.ID) (job.Receipt, error) {
+	defer f.lock()()
+	r, ok := f.receipts[id]
+	if f.fail != nil || !ok {
+		return job.Receipt{}, firstOf(f.fail, job.ErrUnknown)
+	}
+	return r, nil
+}
+
+func (f fakeOrders) Orders(_ context.Context, limit int) ([]job.Receipt, error) {
+	defer f.lock()()
+	var out []job.Receipt
+	for _, r := range f.receipts {
+		if len(out) < limit {
+			out = append(out, r)
+		}
+	}
+	return out, f.fail
+}
+
+func (f fakeGate) State(context.Context) (job.Gate, error) { return f.gate, f.fail }
+
+func (f fakeGate) Freeze(_ context.Context, _ access.Permit, reason, incident, _ string) (job.Gate, error) {
+	defer f.lock()()
+	f.gate = job.Gate{Frozen: true, Reason: reason, Incident: incident, Heads: []string{"2.b", "3.c"}}
+	return f.gate, f.fail
+}
+
+func (f fakeGate) Thaw(_ context.Context, _ access.Permit, seen, _, _ string) (job.Gate, error) {
+	defer f.lock()()
+	if f.thawErr != nil {
+		return job.Gate{}, f.thawErr
+	}
+	return job.Gate{Heads: []string{seen}}, f.fail
+}
+
+func (f fakeFleet) View(context.Context) (job.Fleet, error) {
+	return job.Fleet{Name: "prod", Partitions: 1, Jobs: map[job.State]int64{job.Running: 1}}, f.fail
+}
+
+func (f fakeAudit) Deny(_ context.Context, e job.AuditEntry) error {
+	defer f.lock()()
+	if f.denyErr != nil {
+		return f.denyErr
+	}
+	f.denials = append(f.denials, e)
+	return nil
+}
+
+func (f fakeAudit) List(_ context.Context, _ string, _ job.ID, cursor string, _ int) ([]job.AuditEntry, string, error) {
+	defer f.lock()()
+	f.asked = append(f.asked, cursor)
+	return []job.AuditEntry{{N: 1, Act: "kill", Decision: "allowed", Who: []byte(`{"subject":"x"}`)}}, f.nextAudit, f.fail
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func newWorld() *world {
+	alice := job.Job{
+		ID: aliceJob, Owner: "acme", Submitter: "importer", Kind: "deliberation", State: job.Running, Seq: 1,
+		Input: []byte(`{"problem":"x"}`), Claim: job.Claim{Worker: "w1", Epoch: "1.a"}, CreatedAt: noon,
+	}
+	over := alice
+	over.ID, over.State, over.Result, over.Claim = overJob, job.Succeeded, []byte(`{"synthesis":"y"}`), job.Claim{}
+	return &world{
+		jobs: map[job.ID]job.Job{aliceJob: alice, overJob: over},
+		receipts: map[job.ID]job.Receipt{
+			anOrder: {
+				Order: job.Order{ID: anOrder, Scope: job.Scope{Kind: job.ScopeJob, Job: aliceJob}}, Job: &alice,
+				Stage: job.Quiesced, Verdict: job.Stopped, Tally: job.Tally{Targeted: 1, Stopped: 1},
+			},
+			allOrder: {Order: job.Order{ID: allOrder, Scope: job.Scope{Kind: job.ScopeFleet}}, Stage: job.Quiesced},
+		},
+		idem: map[string]job.Submission{},
+		page: job.Page{Jobs: []job.Job{alice, {ID: overJob, Owner: "acme", Submitter: "alice", State: job.Succeeded}}},
+		wake: make(chan struct{}),
+	}
+}
+
+// The people at the door; each one's credential is their own name.
+var people = []struct {
+	name   string
+	actor  access.Actor
+	secret string
+}{
+	{"anonymous", access.Actor{}, ""},
+	{"stranger", access.Actor{Subject: "mallory", Owner: "evil", Roles: []access.Role{access.Owner}}, "stranger"},
+	{"owner", access.Actor{Subject: "alice", Owner: "acme", Roles: []access.Role{access.Owner}}, "owner"},
+	{"service", access.Actor{Subject: "importer", Roles: []access.Role{access.Service}}, "service"},
+	{"operator", access.Actor{Subject: "oncall", Roles: []access.Role{access.Operator}}, "operator"},
+	{"admin", access.Actor{Subject: "root", Owner: "ops", Roles: []access.Role{access.Admin}}, "admin"},
+	{"break-glass", access.Actor{Subject: "glass", Owner: "ops", Roles: []access.Role{access.Admin}, Credential: access.Credential{Kind: access.BreakGlass, ID: "g1"}}, "break-glass"},
+}
+
+type fakeAuth struct{}
+
+func (fakeAuth) Authenticate(_ context.Context, presented string, _ time.Time) (access.Actor, error) {
+	switch presented {
+	case "":
+		return access.Actor{}, access.ErrNone
+	case "old":
+		return access.Actor{}, access.ErrExpired
+	}
+	for _, p := range people {
+		if p.secret == presented {
+			return p.actor, nil
+		}
+	}
+	return access.Actor{}, access.ErrRefused
+}
+
+func config(w *world) Config {
+	core, logs := observer.New(zap.InfoLevel)
+	w.logs = logs
+	return Config{
+		Name: "prod", Partitions: 1, Auth: fakeAuth{}, Jobs: fakeJobs{w}, Events: fakeEvents{w}, Orders: fakeOrders{w},
+		Gate: fakeGate{w}, Fleet: fakeFleet{w}, Audit: fakeAudit{w}, CursorKey: []byte("0123456789abcdef"),
+		Kinds: map[string]func([]byte) error{"deliberation": func(in []byte) error {
+			if !bytes.Contains(in, []byte(`"problem"`)) {
+				return fmt.Errorf("problem is missing; say what to deliberate")
+			}
+			return nil
+		}},
+		Log: zap.New(core), Now: func() time.Time { return noon },
+	}
+}
+
+func open(t *testing.T, w *world, change ...func(*Config)) *Door {
+	t.Helper()
+	cfg := config(w)
+	for _, c := range change {
+		c(&cfg)
+	}
+	d, err := New(cfg)
+	require.NoError(t, err)
+	return d
+}
+
+// call is one request; body "" is none.
+type call struct {
+	method, path, body string
+	as                 string
+	head               map[string]string
+}
+
+func (c call) request() *http.Request {
+	var body io.Reader
+	if c.body != "" {
+		body = strings.NewReader(c.body)
+	}
+	r := httptest.NewRequest(c.method, c.path, body)
+	if c.method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Idempotency-Key", "key-1")
+	}
+	if c.as != "" {
+		r.Header.Set("Authorization", "Bearer "+c.as)
+	}
+	for k, v := range c.head {
+		if v == "" {
+			r.Header.Del(k)
+		} else {
+			r.Header.Set(k, v)
+		}
+	}
+	return r
+}
+
+func (c call) on(h http.Handler) *httptest.ResponseRecorder {
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, c.request())
+	return rec
+}
+
+// kind is the last word of a problem's type, and checks that it is one.
+func kind(t *testing.T, rec *httptest.ResponseRecorder) string {
+	t.Helper()
+	require.Equal(t, problemType, rec.Header().Get("Content-Type"), rec.Body.String())
+	var p Problem
+	require.NoError(t, json.Unmarshal(rec.Body.Bytes(), &p))
+	require.Equal(t, rec.Code, p.Status)
+	require.NotEmpty(t, p.Title)
+	return strings.TrimPrefix(p.Type, "urn:gavel:problem:")
+}
+
+func fieldsOf(t *testing.T, rec *httptest.ResponseRecorder) map[string]any {
+	t.Helper()
+	m := map[string]any{}
+	require.NoError(t, json.Unmarshal(rec.Body.Bytes(), &m), rec.Body.String())
+	return maps.Clone(m)
+}
+
+const (
+	goodSubmit = `{"kind":"deliberation","input":{"problem":"shall we?"},"labels":{"batch":"nightly"}}`
+	goodKill   = `{"reason":"it loops"}`
+	goodAll    = `{"scope":"fleet","reason":"it burns","incident":"inc-1","confirm":"prod"}`
+)
