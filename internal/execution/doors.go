@@ -13,8 +13,9 @@ type Road interface {
 	// Grant takes up to slots jobs. A call that failed MUST be repeated with the
 	// same nonce until it is answered, or its jobs stand still until reclaimed.
 	Grant(ctx context.Context, partition int, nonce string, slots int) (granted []job.Granted, more bool, err error)
-	// Wait returns when the partition may have work, or after a second or so.
-	Wait(ctx context.Context, partition int) error
+	// Wait reports true when the partition may have work, false after a second
+	// or so without.
+	Wait(ctx context.Context, partition int) (bool, error)
 }
 
 // Ender ends claims. Each method answers a retry with the same success, returns
@@ -34,7 +35,6 @@ type Keeper interface {
 	Hold(id job.ID, claim job.Claim, since clock.Instant, cancel context.CancelCauseFunc)
 	Trusted(id job.ID, claim job.Claim) bool
 	Drop(id job.ID, claim job.Claim)
-	RenewNow(partition int)
 	// Run renews until ctx ends.
 	Run(ctx context.Context)
 }

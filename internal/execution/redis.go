@@ -89,7 +89,7 @@ func (r *Redis) Last(ctx context.Context, id job.ID) (*job.Checkpoint, int, erro
 	defer cancel()
 	all, err := r.run.Client.HGetAll(cctx, slot.Of("checkpoints", string(id))).Result()
 	if err != nil {
-		return nil, 0, rediskit.Unavailable(err)
+		return nil, 0, rediskit.Unread(err)
 	}
 	c, damaged := newest(all)
 	return c, damaged, nil

@@ -82,14 +82,14 @@ func (l *Redis) granted(v []any) job.Granted {
 
 // Wait blocks until the partition may have work, for at most a second. It
 // consumes a wake token, never a job: losing one costs a poll interval.
-func (l *Redis) Wait(ctx context.Context, p int) error {
+func (l *Redis) Wait(ctx context.Context, p int) (woken bool, err error) {
 	cctx, cancel := context.WithTimeout(ctx, rediskit.ReadDeadline)
 	defer cancel()
-	err := l.waits.BLPop(cctx, rediskit.BlockFor, l.partitions.Slot(p).Of("wake")).Err()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return rediskit.Unavailable(err)
+	err = l.waits.BLPop(cctx, rediskit.BlockFor, l.partitions.Slot(p).Of("wake")).Err()
+	if errors.Is(err, redis.Nil) {
+		return false, nil
 	}
-	return nil
+	return err == nil, rediskit.Unavailable(err)
 }
 
 // Renew implements [Renewer].
@@ -182,12 +182,14 @@ func ago(d time.Duration) string {
 	return fmt.Sprint(d.Microseconds())
 }
 
-// Leave takes the worker off the table. Jobs whose work has not returned are
-// flagged, so that their reclaim counts no attempt.
-func (l *Redis) Leave(ctx context.Context, p int, unreturned []Held) error {
+// Leave takes the worker off a partition's table. Jobs whose work has not
+// returned are flagged, so that their reclaim counts no attempt.
+func (l *Redis) Leave(ctx context.Context, p int, unreturned map[job.ID]job.Claim) error {
 	rest := make([]string, 0, 2*len(unreturned))
-	for _, c := range unreturned {
-		rest = append(rest, string(c.ID), c.Claim.Epoch)
+	for id, claim := range unreturned {
+		if id.Partition() == p {
+			rest = append(rest, string(id), claim.Epoch)
+		}
 	}
 	cctx, cancel := rediskit.WithCall(ctx)
 	defer cancel()

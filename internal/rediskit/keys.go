@@ -63,7 +63,7 @@ func Table() []Key {
 		{"tally", "order", "hash", both, "with the order", "its verdicts"},
 
 		{"worker", "worker", "hash", both, "with its worker", "a worker's row: host, version, slots"},
-		{"attempt", "worker", "string", "worker", "60 s", "the last grant, to answer its retry"},
+		{"attempt", "worker", "string", both, "60 s", "the last grant, to answer its retry"},
 
 		{"idem", "idem", "string", "dispatcher", "24 h", "idempotency key to job id and body digest"},
 	}

@@ -38,11 +38,26 @@ func OutcomeOf(err error) Outcome {
 	return Unknown
 }
 
-// Unavailable wraps an error of Redis as [job.ErrUnavailable], so that a room's
-// callers need not know Redis. It keeps the cause for the log. nil stays nil.
+// Unavailable wraps an error of Redis as [job.ErrUnavailable], and as
+// [job.ErrOutcomeUnknown] beside it when the call may have happened, so that a
+// room's callers need not know Redis. It keeps the cause for the log. nil stays
+// nil.
 func Unavailable(err error) error {
-	if err == nil || errors.Is(err, job.ErrUnavailable) {
+	switch {
+	case err == nil || errors.Is(err, job.ErrUnavailable):
 		return err
+	case OutcomeOf(err) == Unknown:
+		return fmt.Errorf("%w: %w: %w", job.ErrUnavailable, job.ErrOutcomeUnknown, err)
+	default:
+		return fmt.Errorf("%w: %w", job.ErrUnavailable, err)
+	}
+}
+
+// Unread wraps an error of a read as [job.ErrUnavailable]: a read that was lost
+// left nothing behind. nil stays nil.
+func Unread(err error) error {
+	if err == nil {
+		return nil
 	}
 	return fmt.Errorf("%w: %w", job.ErrUnavailable, err)
 }

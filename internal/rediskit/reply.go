@@ -108,3 +108,12 @@ func Time(s string) time.Time {
 	}
 	return time.UnixMicro(us).UTC()
 }
+
+// Number reads a whole number of a record; anything else is 0.
+func Number(s string) int64 {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}

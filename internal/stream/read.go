@@ -23,7 +23,7 @@ func (s *Redis) Job(ctx context.Context, id job.ID) (job.Job, error) {
 	rules := pipe.HGet(cctx, slot.Of("gate"), "rules")
 	_, _ = pipe.Exec(cctx)
 	if err := fields.Err(); err != nil {
-		return job.Job{}, rediskit.Unavailable(err)
+		return job.Job{}, rediskit.Unread(err)
 	}
 	j, err := job.FromFields(fields.Val())
 	if err != nil {

@@ -21,11 +21,6 @@ import (
 //go:embed lua/*.lua
 var scripts embed.FS
 
-// ErrUnknownOutcome is returned by [Redis.Submit] when its reply was lost twice.
-// The job may have been accepted. The caller sends the same submission with the
-// same key again.
-var ErrUnknownOutcome = errors.New("the outcome of the submit is unknown; send it again with the same idempotency key")
-
 // Config is what a road needs beside Redis. The zero value is useful.
 type Config struct {
 	// IdempotencyFor is how long a key is remembered; 0 means 24 h.
@@ -71,8 +66,8 @@ func NewRedis(run rediskit.Runner, ps rediskit.Partitions, cfg Config) (*Redis, 
 // Submit accepts a job, once per (owner, submitter, idempotency key). It draws
 // the id unless the submission has one. It returns [*job.Conflict],
 // [*job.Frozen] or [*job.Blocked] when the job is refused,
-// [job.ErrUnavailable] when Redis certainly did not take it, and
-// [ErrUnknownOutcome] when nobody knows.
+// [job.ErrUnavailable] when Redis did not take it, and with it
+// [job.ErrOutcomeUnknown] when nobody knows.
 func (s *Redis) Submit(ctx context.Context, sub job.Submission) (job.Admission, error) {
 	p := s.partitions.Of(sub.Owner)
 	if sub.ID == "" {
@@ -97,22 +92,22 @@ func (s *Redis) Submit(ctx context.Context, sub job.Submission) (job.Admission, 
 // submitTwice sends a submit again when its reply was lost: the idempotency key
 // makes the second answer the same as the first.
 func (s *Redis) submitTwice(ctx context.Context, at rediskit.Place, args rediskit.Args) (rediskit.Reply, error) {
-	lost := false
-	for try := 0; ; try++ {
-		cctx, cancel := rediskit.WithCall(ctx)
-		reply, err := s.run.Run(cctx, s.scripts["submit"], at, args)
-		cancel()
-		if err == nil {
-			return reply, nil
-		}
-		lost = lost || rediskit.OutcomeOf(err) == rediskit.Unknown
-		if try == 1 || ctx.Err() != nil || !lost {
-			if lost {
-				return rediskit.Reply{}, fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
-			}
-			return rediskit.Reply{}, rediskit.Unavailable(err)
-		}
+	first, err := s.submitOnce(ctx, at, args)
+	if err == nil || !errors.Is(err, job.ErrOutcomeUnknown) || ctx.Err() != nil {
+		return first, err
 	}
+	second, again := s.submitOnce(ctx, at, args)
+	if again != nil {
+		return second, err // the first one may have been accepted, whatever the second says
+	}
+	return second, nil
+}
+
+func (s *Redis) submitOnce(ctx context.Context, at rediskit.Place, args rediskit.Args) (rediskit.Reply, error) {
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	reply, err := s.run.Run(cctx, s.scripts["submit"], at, args)
+	return reply, rediskit.Unavailable(err)
 }
 
 func (s *Redis) submitArgs(p int, sub job.Submission) (rediskit.Args, error) {
@@ -231,7 +226,7 @@ func (s *Redis) Forget(ctx context.Context, p int, now time.Time, limit int) (in
 func (s *Redis) Pending(ctx context.Context, p int) (int64, error) {
 	n, err := s.run.Client.XLen(ctx, s.partitions.Slot(p).Of("road")).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
-		return 0, rediskit.Unavailable(err)
+		return 0, rediskit.Unread(err)
 	}
 	return n, nil
 }
@@ -260,7 +255,7 @@ func (s *Redis) Read(ctx context.Context, id job.ID, after string, wait time.Dur
 		return nil, nil
 	}
 	if err != nil {
-		return nil, rediskit.Unavailable(err)
+		return nil, rediskit.Unread(err)
 	}
 	var out []job.StreamEvent
 	for _, m := range got[0].Messages {
@@ -290,7 +285,7 @@ func (s *Redis) idsBelow(ctx context.Context, index, below string) (ids, seqs []
 	defer cancel()
 	zs, err := s.run.Client.ZRevRangeByScoreWithScores(cctx, index, &redis.ZRangeBy{Min: "-inf", Max: top, Count: 200}).Result()
 	if err != nil {
-		return nil, nil, rediskit.Unavailable(err)
+		return nil, nil, rediskit.Unread(err)
 	}
 	for _, z := range zs {
 		ids = append(ids, fmt.Sprint(z.Member))
@@ -314,7 +309,7 @@ func (s *Redis) records(ctx context.Context, slot rediskit.Slot, ids []string) (
 	for i, c := range cmds {
 		err := c.Err()
 		if err != nil && !redis.HasErrorPrefix(err, "WRONGTYPE") {
-			return nil, rediskit.Unavailable(err)
+			return nil, rediskit.Unread(err)
 		}
 		out[i] = decode(ids[i], c.Val(), rules.Val())
 	}

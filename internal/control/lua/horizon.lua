@@ -43,7 +43,7 @@ redis.call('HSET', P.tally .. A.id, 'targeted', total, 'waiting', n.running, 'no
   'unbooked', total - n.running)
 redis.call('HSET', K.order, 'id', A.id, 'scope', A.scope, 'owner', A.owner, 'actor', A.actor, 'reason', A.reason,
   'incident', A.incident, 'requested', A.requested, 'at', at, 'h', h, 'freeze', A.freeze, 'cursor', '0',
-  'counts', cjson.encode(n))
+  'counts', cjson.encode(n), 'who', A.who)
 redis.call('ZADD', K.orders, at, A.id)
 redis.call('SADD', K.open_orders, A.id)
 

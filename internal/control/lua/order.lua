@@ -1,12 +1,12 @@
 -- order: queued | parked | delayed | held -> killed
 -- Kills one job: checks the owner again, writes the order, its audit entry and
 -- the hint. A job without a claim is over here and now; a running one stands
--- under the order until its worker confirms or it is fenced. `must_own` is empty
--- for an admin.
+-- under the order until its worker confirms or it is fenced. `must_own` and
+-- `must_have_submitted` are empty for an admin.
 -- KEYS:    order orders open_orders control audit audit_n road live leases later alive over
 -- READS:   gate
 -- MAKES:   job events alive_of tally held calls reserved
--- ARGV:    id job must_own actor reason incident requested who
+-- ARGV:    id job must_own must_have_submitted actor reason incident requested who
 -- REPLY:   recorded over covered foreign unknown
 -- FLAGS:   allow-oom
 -- INCLUDE: over record audit
@@ -25,7 +25,9 @@ local function refuse(word)
   return { word }
 end
 if not r then return refuse('unknown') end
+local submitter = redis.call('HGET', P.job .. A.job, 'submitter')
 if A.must_own ~= '' and A.must_own ~= r.owner then return refuse('foreign') end
+if A.must_have_submitted ~= '' and A.must_have_submitted ~= submitter then return refuse('foreign') end
 
 local function allowed(verdict, order)
   audit(t, 'kill', 'allowed', 'who', A.who, 'scope', 'job', 'job', A.job, 'owner', r.owner, 'reason', A.reason,

@@ -1,0 +1,147 @@
+package control
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/rtfm-si/gavel/internal/job"
+)
+
+// Sampler samples the beat of one partition, see package beat.
+type Sampler interface {
+	Tick(ctx context.Context) (ripe job.Ripe, ok bool, err error)
+	Drop()
+	Leave(ctx context.Context) error
+}
+
+// Clerk does what orders need after they were recorded: it completes them in
+// every partition, books the verdicts behind horizons, fences what is silent
+// and takes dead workers off the table. Every dispatcher runs one; all of it may
+// be done by several at once.
+type Clerk struct {
+	Control *Redis
+	// Samplers has one sampler for each partition.
+	Samplers map[int]Sampler
+	// Every is H; SweepEvery is how often open orders are looked at, 0 means
+	// 100 ms.
+	Every, SweepEvery time.Duration
+	// BuryAfter is how long a worker is silent before it leaves the table; 0
+	// means 5 min.
+	BuryAfter time.Duration
+	Log       *zap.Logger
+}
+
+// Run works until ctx ends.
+func (k Clerk) Run(ctx context.Context) {
+	if k.SweepEvery == 0 {
+		k.SweepEvery = 100 * time.Millisecond
+	}
+	if k.BuryAfter == 0 {
+		k.BuryAfter = 5 * time.Minute
+	}
+	var wg sync.WaitGroup
+	for p, s := range k.Samplers {
+		wg.Go(func() { every(ctx, k.Every, func() { k.fence(ctx, p, s) }) })
+		wg.Go(func() { every(ctx, k.SweepEvery, func() { k.sweep(ctx, p) }) })
+		wg.Go(func() { every(ctx, k.Every, func() { k.bury(ctx, p) }) })
+	}
+	wg.Wait()
+	for _, s := range k.Samplers {
+		if err := s.Leave(context.WithoutCancel(ctx)); err != nil {
+			k.Log.Warn("sampler not taken off the table", zap.Error(err))
+		}
+	}
+}
+
+// every calls do once per period until ctx ends.
+func every(ctx context.Context, period time.Duration, do func()) {
+	tick := time.NewTicker(period)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			do()
+		}
+	}
+}
+
+// fenceChunk is how many leases one fence looks at.
+const fenceChunk = 100
+
+// fence samples always, so that T has passed already when an order comes, and
+// fences only while orders are open.
+func (k Clerk) fence(ctx context.Context, p int, s Sampler) {
+	ripe, ok, err := s.Tick(ctx)
+	if err != nil || !ok {
+		return
+	}
+	open, err := k.Control.OpenOrders(ctx, p)
+	if err != nil || len(open) == 0 {
+		return
+	}
+	fenced, same, err := k.Control.Fence(ctx, p, ripe, fenceChunk)
+	if err != nil || !same {
+		s.Drop()
+		k.Log.Warn("fence refused; watching anew", zap.Int("partition", p), zap.Error(err))
+		return
+	}
+	for _, f := range fenced {
+		k.Log.Warn("job fenced", zap.String("job", string(f.ID)), zap.String("worker", f.Worker))
+	}
+}
+
+// sweep completes and books every open order of a partition.
+func (k Clerk) sweep(ctx context.Context, p int) {
+	open, err := k.Control.OpenOrders(ctx, p)
+	if err != nil {
+		return // the next tick tries again; the gate holds meanwhile
+	}
+	for _, id := range open {
+		if id.Partition() == p && k.Control.partitions.Count > 1 {
+			if err := k.Control.complete(ctx, id); err != nil {
+				k.Log.Warn("order not complete yet", zap.String("order", string(id)), zap.Error(err))
+			}
+		}
+		k.book(ctx, p, id)
+	}
+}
+
+// book sweeps one order until there is nothing to book, or its share of a tick
+// is used up.
+func (k Clerk) book(ctx context.Context, p int, id job.ID) {
+	for range 50 {
+		word, err := k.Control.Sweep(ctx, p, id)
+		if err != nil {
+			return
+		}
+		if word == "quiesced" {
+			k.Log.Info("order quiesced", zap.String("order", string(id)), zap.Int("partition", p))
+		}
+		if word != "more" || ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// bury takes workers off the table that have been silent for very long.
+func (k Clerk) bury(ctx context.Context, p int) {
+	rows, err := k.Control.workersIn(ctx, p)
+	if err != nil {
+		return
+	}
+	now := time.Now()
+	seen := k.Control.presence.note(p, rows, now)
+	for _, r := range rows {
+		if now.Sub(seen[r.id].at) < k.BuryAfter {
+			continue
+		}
+		if err := k.Control.bury(ctx, p, r.id, r.beat); err == nil {
+			k.Log.Warn("silent worker taken off the table", zap.String("worker", r.id))
+		}
+	}
+}

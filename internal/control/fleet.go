@@ -1,0 +1,155 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"time"
+
+	"github.com/rtfm-si/gavel/internal/job"
+	"github.com/rtfm-si/gavel/internal/rediskit"
+)
+
+// presence notes, on this process's own monotonic clock, since when each
+// worker's beat has stood still. No clock of Redis or of the worker has a part.
+type presence struct {
+	mu   sync.Mutex
+	seen map[int]map[string]sighting
+}
+
+type sighting struct {
+	beat int64
+	at   time.Time
+}
+
+func newPresence() *presence { return &presence{seen: map[int]map[string]sighting{}} }
+
+// note takes what a partition's table says now, and returns since when each
+// worker stood still.
+func (pr *presence) note(p int, rows []workerRow, now time.Time) map[string]sighting {
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	next := make(map[string]sighting, len(rows))
+	for _, r := range rows {
+		s, ok := pr.seen[p][r.id]
+		if !ok || s.beat != r.beat {
+			s = sighting{beat: r.beat, at: now}
+		}
+		next[r.id] = s
+	}
+	pr.seen[p] = next
+	return next
+}
+
+// silent is how long a worker's beat has stood still; 0 for an unknown one.
+func (pr *presence) silent(p int, worker string, now time.Time) time.Duration {
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	s, ok := pr.seen[p][worker]
+	if !ok {
+		return 0
+	}
+	return now.Sub(s.at)
+}
+
+// row is what a worker writes of itself; lease writes it.
+type row struct {
+	Host    string `json:"host"`
+	Version string `json:"version"`
+	Slots   int    `json:"slots"`
+	Running int    `json:"running"`
+	Deaf    int    `json:"deaf"`
+	Drain   bool   `json:"draining"`
+	Started int64  `json:"started"`
+	At      int64  `json:"at"`
+}
+
+// View is the fleet as it is now. A worker takes from every partition, so it is
+// told once, by the beat that is the least silent.
+func (c *Redis) View(ctx context.Context) (job.Fleet, error) {
+	gate, err := c.State(ctx)
+	if err != nil {
+		return job.Fleet{}, err
+	}
+	f := job.Fleet{Name: c.partitions.Fleet, Partitions: c.partitions.Count, Gate: gate, Jobs: map[job.State]int64{}}
+	workers := map[string]int{}
+	for _, p := range c.partitions.All() {
+		if err := c.viewPartition(ctx, p, &f, workers); err != nil {
+			return job.Fleet{}, err
+		}
+	}
+	for _, w := range f.Workers {
+		f.Slots += w.Slots
+	}
+	return f, nil
+}
+
+func (c *Redis) viewPartition(ctx context.Context, p int, f *job.Fleet, workers map[string]int) error {
+	n, err := c.countsIn(ctx, p)
+	if err != nil {
+		return err
+	}
+	alive := tallyAlive(n.alive)
+	for s, k := range alive {
+		f.Jobs[s] += k
+	}
+	f.Jobs[job.Killing] += max(0, n.live-sum(alive))
+	open, err := c.OpenOrders(ctx, p)
+	if err != nil {
+		return err
+	}
+	for _, id := range open {
+		if id.Partition() == p {
+			f.OpenOrders = append(f.OpenOrders, id)
+		}
+	}
+	rows, err := c.workersIn(ctx, p)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	seen := c.presence.note(p, rows, now)
+	for _, r := range rows {
+		v := r.view(now.Sub(seen[r.id].at))
+		i, known := workers[r.id]
+		if !known {
+			workers[r.id] = len(f.Workers)
+			f.Workers = append(f.Workers, v)
+		} else if v.Silent < f.Workers[i].Silent {
+			f.Workers[i] = v
+		}
+	}
+	return nil
+}
+
+func (r workerRow) view(silent time.Duration) job.WorkerView {
+	var w row
+	_ = json.Unmarshal(r.row, &w) // an unreadable row is shown as a bare id
+	return job.WorkerView{ID: r.id, Host: w.Host, Version: w.Version, Slots: w.Slots, Running: w.Running, Deaf: w.Deaf,
+		Draining: w.Drain, StartedAt: micros(w.Started), SeenAt: micros(w.At), Silent: silent}
+}
+
+func micros(us int64) time.Time {
+	if us <= 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}
+
+func tallyAlive(f map[string]string) map[job.State]int64 {
+	out := map[job.State]int64{}
+	for _, s := range job.States() {
+		if n := rediskit.Number(f[string(s)]); n != 0 {
+			out[s] = n
+		}
+	}
+	return out
+}
+
+func sum(m map[job.State]int64) int64 {
+	var n int64
+	for _, k := range m {
+		n += k
+	}
+	return n
+}

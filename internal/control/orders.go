@@ -1,0 +1,183 @@
+package control
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"github.com/rtfm-si/gavel/internal/access"
+	"github.com/rtfm-si/gavel/internal/job"
+	"github.com/rtfm-si/gavel/internal/rediskit"
+)
+
+// ErrNoPermit is returned when an order comes without a permit for it. It is a
+// fault of the caller's code, not of the person who asked.
+var ErrNoPermit = errors.New("no permit for this order")
+
+// Kill orders the kill of the permit's one job. It returns the receipt as far
+// as it is known; for a job that an earlier order covers, that order's. A job
+// that does not exist, or that is not the permit's to kill, is
+// [job.ErrUnknown]; the audit entry is written either way. The same actor's same
+// key gives the same order.
+func (c *Redis) Kill(ctx context.Context, p access.Permit, o job.Order, key string) (job.Receipt, error) {
+	scope := p.Scope()
+	if !p.Allows(access.Kill) || scope.Kind != job.ScopeJob {
+		return job.Receipt{}, ErrNoPermit
+	}
+	slot, err := c.partitions.SlotOf(scope.Job)
+	if err != nil {
+		return job.Receipt{}, job.ErrUnknown
+	}
+	id, err := c.orderID(scope.Job.Partition(), p, key)
+	if err != nil {
+		return job.Receipt{}, err
+	}
+	reply, err := c.again(ctx, "order", rediskit.Place{Slot: slot, Order: string(id)}, rediskit.Args{
+		"id": string(id), "job": string(scope.Job), "must_own": p.MustOwn(), "must_have_submitted": p.MustHaveSubmitted(),
+		"actor": p.Actor().Subject, "reason": o.Reason, "incident": o.Incident,
+		"requested": rediskit.Micros(o.RequestedAt), "who": p.Who(),
+	})
+	if err != nil {
+		return job.Receipt{}, fmt.Errorf("record the order: %w", err)
+	}
+	switch reply.Word {
+	case "unknown", "foreign":
+		return job.Receipt{}, job.ErrUnknown
+	case "covered":
+		return c.receiptOf(ctx, job.ID(reply.Str(0)), scope.Job)
+	default:
+		return c.receiptOf(ctx, id, scope.Job)
+	}
+}
+
+// KillAll orders the kill of an owner's jobs or of the whole fleet, in constant
+// time per partition. An error that wraps [job.ErrUnavailable] means that not
+// even the home partition has the order; if others lack it the receipt says
+// recording, and any dispatcher completes it.
+func (c *Redis) KillAll(ctx context.Context, p access.Permit, o job.Order, key string) (job.Receipt, error) {
+	scope := p.Scope()
+	if !p.Allows(access.KillFleet) && !p.Allows(access.KillOwner) || scope.Kind == job.ScopeJob {
+		return job.Receipt{}, ErrNoPermit
+	}
+	parts := c.reach(scope)
+	id, err := c.orderID(parts[0], p, key)
+	if err != nil {
+		return job.Receipt{}, err
+	}
+	o.ID, o.Scope, o.Actor = id, scope, p.Actor().Subject
+	if err := c.recordIn(ctx, parts[0], o, p.Who()); err != nil {
+		return job.Receipt{}, fmt.Errorf("record the order in its home partition: %w", err)
+	}
+	var wg sync.WaitGroup
+	for _, part := range parts[1:] {
+		wg.Go(func() {
+			if err := c.recordIn(ctx, part, o, p.Who()); err != nil {
+				c.log.Sugar().Warnw("order not recorded everywhere; it will be completed", "order", id, "partition", part, "error", err)
+			}
+		})
+	}
+	wg.Wait()
+	return c.Receipt(ctx, id)
+}
+
+// reach lists the partitions of a scope, the home partition first.
+func (c *Redis) reach(s job.Scope) []int {
+	if s.Kind == job.ScopeOwner {
+		return []int{c.partitions.Of(s.Owner)}
+	}
+	return c.partitions.All()
+}
+
+// recordIn writes a horizon into one partition.
+func (c *Redis) recordIn(ctx context.Context, p int, o job.Order, who []byte) error {
+	freeze := "0"
+	if o.Freeze {
+		freeze = "1"
+	}
+	_, err := c.again(ctx, "horizon", rediskit.Place{Slot: c.partitions.Slot(p), Order: string(o.ID)}, rediskit.Args{
+		"id": string(o.ID), "scope": string(o.Scope.Kind), "owner": o.Scope.Owner, "actor": o.Actor, "reason": o.Reason,
+		"incident": o.Incident, "requested": rediskit.Micros(o.RequestedAt), "freeze": freeze, "mark": rand.Text(),
+		"at": "", "h": "", "who": who,
+	})
+	return err
+}
+
+// complete records an order in the partitions that lack it. The home partition's
+// record is the intent.
+func (c *Redis) complete(ctx context.Context, id job.ID) error {
+	home, err := c.orderIn(ctx, id.Partition(), id)
+	if err != nil || len(home.order) == 0 {
+		return err
+	}
+	o := orderFrom(id, home.order)
+	for _, p := range c.reach(o.Scope) {
+		there, err := c.orderIn(ctx, p, id)
+		if err != nil {
+			return err
+		}
+		if len(there.order) > 0 {
+			continue
+		}
+		if err := c.recordIn(ctx, p, o, []byte(home.order["who"])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// orderID draws an order's id, or derives it from the caller's key so that a
+// retry, through any dispatcher, is the same order.
+func (c *Redis) orderID(home int, p access.Permit, key string) (job.ID, error) {
+	if key == "" {
+		return c.partitions.NewID(home)
+	}
+	s := p.Scope()
+	var u uuid.UUID
+	copy(u[:], hash(p.Actor().Subject, key, string(s.Kind), string(s.Job), s.Owner))
+	u[6], u[8] = u[6]&0x0f|0x70, u[8]&0x3f|0x80
+	return job.WithPartition(u.String(), home)
+}
+
+// Orders lists the last orders, newest first, with stage and tally.
+func (c *Redis) Orders(ctx context.Context, limit int) ([]job.Receipt, error) {
+	seen := map[job.ID]bool{}
+	var out []job.Receipt
+	for _, p := range c.partitions.All() {
+		ids, err := c.recent(ctx, p, limit)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range ids {
+			if seen[id] {
+				continue
+			}
+			seen[id] = true
+			r, err := c.summary(ctx, id)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, r)
+		}
+	}
+	slices.SortFunc(out, func(a, b job.Receipt) int { return b.Order.RecordedAt.Compare(a.Order.RecordedAt) })
+	return out[:min(limit, len(out))], nil
+}
+
+// hash is a digest of several texts that no other division of them gives.
+func hash(parts ...string) []byte {
+	h := sha256.New()
+	for _, part := range parts {
+		_, _ = fmt.Fprintf(h, "%d:%s", len(part), part)
+	}
+	return h.Sum(nil)
+}
+
+// digest is a short form of hash, as text.
+func digest(parts ...string) string { return hex.EncodeToString(hash(parts...)[:8]) }

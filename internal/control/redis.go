@@ -1,0 +1,280 @@
+package control
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"github.com/rtfm-si/gavel/internal/job"
+	"github.com/rtfm-si/gavel/internal/rediskit"
+)
+
+//go:embed lua/*.lua
+var scripts embed.FS
+
+// Redis is the control plane's side of Redis. It is safe for concurrent use.
+type Redis struct {
+	run        rediskit.Runner
+	partitions rediskit.Partitions
+	scripts    map[string]*rediskit.Script
+	presence   *presence
+	take       time.Duration // T
+	log        *zap.Logger
+}
+
+// NewRedis returns the control plane of a fleet. take is T of the lease timing:
+// how long a silent worker's job may stay under an order.
+func NewRedis(run rediskit.Runner, ps rediskit.Partitions, take time.Duration, log *zap.Logger) (*Redis, error) {
+	s, err := rediskit.LoadAll(scripts, "order", "horizon", "gate", "sweep", "fence", "bury")
+	if err != nil {
+		return nil, err
+	}
+	return &Redis{run: run, partitions: ps, scripts: s, presence: newPresence(), take: take, log: log}, nil
+}
+
+// call runs a script with a deadline and wraps its errors.
+func (c *Redis) call(ctx context.Context, script string, at rediskit.Place, args rediskit.Args) (rediskit.Reply, error) {
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	reply, err := c.run.Run(cctx, c.scripts[script], at, args)
+	return reply, rediskit.Unavailable(err)
+}
+
+// again repeats a write whose reply was lost: every script answers the retry of
+// an act with the same success.
+func (c *Redis) again(ctx context.Context, script string, at rediskit.Place, args rediskit.Args) (rediskit.Reply, error) {
+	reply, err := c.call(ctx, script, at, args)
+	if err != nil && errors.Is(err, job.ErrOutcomeUnknown) && ctx.Err() == nil {
+		return c.call(ctx, script, at, args)
+	}
+	return reply, err
+}
+
+// sweepChunk is how many jobs one sweep looks at: a few hundred microseconds of
+// Redis's time.
+const sweepChunk = 100
+
+// Sweep books one chunk of verdicts behind an order in one partition. It
+// returns the script's word: more, waiting, quiesced or unknown.
+func (c *Redis) Sweep(ctx context.Context, p int, order job.ID) (string, error) {
+	reply, err := c.call(ctx, "sweep", rediskit.Place{Slot: c.partitions.Slot(p), Order: string(order)},
+		rediskit.Args{"id": string(order), "limit": sweepChunk})
+	return reply.Word, err
+}
+
+// OpenOrders lists the orders of a partition that are not quiesced there.
+func (c *Redis) OpenOrders(ctx context.Context, p int) ([]job.ID, error) {
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	ids, err := c.run.Client.SMembers(cctx, c.partitions.Slot(p).Of("open_orders")).Result()
+	if err != nil {
+		return nil, rediskit.Unread(err)
+	}
+	out := make([]job.ID, len(ids))
+	for i, id := range ids {
+		out[i] = job.ID(id)
+	}
+	return out, nil
+}
+
+// Fence ends the jobs under an order whose leases are ripe. ok is false when the
+// server is not the one that was watched.
+func (c *Redis) Fence(ctx context.Context, p int, ripe job.Ripe, limit int) (fenced []job.Reclaimed, ok bool, err error) {
+	reply, err := c.call(ctx, "fence", rediskit.Place{Slot: c.partitions.Slot(p)}, rediskit.Args{
+		"reaper": ripe.Sampler, "nonce": ripe.Nonce, "run_id": ripe.RunID, "before": ripe.Before, "limit": limit,
+	})
+	if err != nil || reply.Word == "other_server" {
+		return nil, false, err
+	}
+	for i := range reply.Rest {
+		if v := rediskit.Texts(reply.List(i)); len(v) == 3 {
+			fenced = append(fenced, job.Reclaimed{ID: job.ID(v[0]), Worker: v[1], State: job.Killed})
+		}
+	}
+	return fenced, true, nil
+}
+
+// bury takes a worker off the table unless it has beaten since.
+func (c *Redis) bury(ctx context.Context, p int, worker string, beat int64) error {
+	_, err := c.call(ctx, "bury", rediskit.Place{Slot: c.partitions.Slot(p), Worker: worker},
+		rediskit.Args{"worker": worker, "beat": beat})
+	return err
+}
+
+// orderRecord is an order and its tally as one partition has them.
+type orderRecord struct {
+	order, tally map[string]string
+}
+
+// orderIn reads an order in one partition; both maps are empty when it has not
+// been recorded there.
+func (c *Redis) orderIn(ctx context.Context, p int, id job.ID) (orderRecord, error) {
+	slot := c.partitions.Slot(p)
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	pipe := c.run.Client.Pipeline()
+	o := pipe.HGetAll(cctx, slot.Of("order", string(id)))
+	t := pipe.HGetAll(cctx, slot.Of("tally", string(id)))
+	if _, err := pipe.Exec(cctx); err != nil {
+		return orderRecord{}, rediskit.Unread(err)
+	}
+	return orderRecord{order: o.Val(), tally: t.Val()}, nil
+}
+
+// recent lists the last orders recorded in a partition, newest first.
+func (c *Redis) recent(ctx context.Context, p, limit int) ([]job.ID, error) {
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	ids, err := c.run.Client.ZRevRange(cctx, c.partitions.Slot(p).Of("orders"), 0, int64(limit)-1).Result()
+	if err != nil {
+		return nil, rediskit.Unread(err)
+	}
+	out := make([]job.ID, len(ids))
+	for i, id := range ids {
+		out[i] = job.ID(id)
+	}
+	return out, nil
+}
+
+// gateIn reads one partition's gate.
+func (c *Redis) gateIn(ctx context.Context, p int) (map[string]string, error) {
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	g, err := c.run.Client.HGetAll(cctx, c.partitions.Slot(p).Of("gate")).Result()
+	return g, rediskit.Unread(err)
+}
+
+// jobIn reads a record whole.
+func (c *Redis) jobIn(ctx context.Context, id job.ID) (job.Job, error) {
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	f, err := c.run.Client.HGetAll(cctx, c.partitions.Slot(id.Partition()).Of("job", string(id))).Result()
+	if err != nil {
+		return job.Job{}, rediskit.Unread(err)
+	}
+	return job.FromFields(f)
+}
+
+// leased is what a receipt needs of a running job.
+type leased struct {
+	id                   job.ID
+	owner, worker, order string
+	seq                  uint64
+}
+
+// leasedIn lists up to limit running jobs of a partition.
+func (c *Redis) leasedIn(ctx context.Context, p, limit int) ([]leased, error) {
+	slot := c.partitions.Slot(p)
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	ids, err := c.run.Client.ZRange(cctx, slot.Of("leases"), 0, int64(limit)-1).Result()
+	if err != nil {
+		return nil, rediskit.Unread(err)
+	}
+	pipe := c.run.Client.Pipeline()
+	cmds := make([]*redis.SliceCmd, len(ids))
+	for i, id := range ids {
+		cmds[i] = pipe.HMGet(cctx, slot.Of("job", id), "owner", "worker", "order", "seq")
+	}
+	if _, err := pipe.Exec(cctx); err != nil {
+		return nil, rediskit.Unread(err)
+	}
+	out := make([]leased, len(ids))
+	for i, cmd := range cmds {
+		v := rediskit.Texts(cmd.Val())
+		seq, _ := strconv.ParseUint(v[3], 10, 64)
+		out[i] = leased{id: job.ID(ids[i]), owner: v[0], worker: v[1], order: v[2], seq: seq}
+	}
+	return out, nil
+}
+
+// counts is how many jobs live in each place of a partition.
+type counts struct {
+	live, running, road, later int64
+	alive                      map[string]string
+}
+
+func (c *Redis) countsIn(ctx context.Context, p int) (counts, error) {
+	slot := c.partitions.Slot(p)
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	pipe := c.run.Client.Pipeline()
+	live, running := pipe.ZCard(cctx, slot.Of("live")), pipe.ZCard(cctx, slot.Of("leases"))
+	road, later := pipe.XLen(cctx, slot.Of("road")), pipe.ZCard(cctx, slot.Of("later"))
+	alive := pipe.HGetAll(cctx, slot.Of("alive"))
+	if _, err := pipe.Exec(cctx); err != nil {
+		return counts{}, rediskit.Unread(err)
+	}
+	return counts{live: live.Val(), running: running.Val(), road: road.Val(), later: later.Val(), alive: alive.Val()}, nil
+}
+
+// workerRow is a worker as a partition's table has it.
+type workerRow struct {
+	id   string
+	beat int64
+	row  []byte
+}
+
+func (c *Redis) workersIn(ctx context.Context, p int) ([]workerRow, error) {
+	slot := c.partitions.Slot(p)
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	zs, err := c.run.Client.ZRangeWithScores(cctx, slot.Of("workers"), 0, 999).Result()
+	if err != nil {
+		return nil, rediskit.Unread(err)
+	}
+	pipe := c.run.Client.Pipeline()
+	cmds := make([]*redis.StringCmd, len(zs))
+	for i, z := range zs {
+		cmds[i] = pipe.HGet(cctx, slot.Of("worker", fmt.Sprint(z.Member)), "row")
+	}
+	if _, err := pipe.Exec(cctx); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, rediskit.Unread(err)
+	}
+	out := make([]workerRow, len(zs))
+	for i, z := range zs {
+		out[i] = workerRow{id: fmt.Sprint(z.Member), beat: int64(z.Score), row: []byte(cmds[i].Val())}
+	}
+	return out, nil
+}
+
+// Tip implements [Line].
+func (c *Redis) Tip(ctx context.Context, p int) (string, error) {
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	last, err := c.run.Client.XRevRangeN(cctx, c.partitions.Slot(p).Of("control"), "+", "-", 1).Result()
+	if err != nil {
+		return "", rediskit.Unread(err)
+	}
+	if len(last) == 0 {
+		return "0-0", nil
+	}
+	return last[0].ID, nil
+}
+
+// Hints implements [Line]: a blocking read of one second with a deadline of two.
+func (c *Redis) Hints(ctx context.Context, p int, after string) ([]job.Hint, string, error) {
+	cctx, cancel := context.WithTimeout(ctx, rediskit.ReadDeadline)
+	defer cancel()
+	got, err := c.run.Client.XRead(cctx, &redis.XReadArgs{
+		Streams: []string{c.partitions.Slot(p).Of("control"), after}, Count: 1000, Block: rediskit.BlockFor,
+	}).Result()
+	if errors.Is(err, redis.Nil) {
+		return nil, after, nil
+	}
+	if err != nil {
+		return nil, after, rediskit.Unread(err)
+	}
+	var hints []job.Hint
+	for _, m := range got[0].Messages {
+		hints = append(hints, hintFrom(p, m.Values))
+		after = m.ID
+	}
+	return hints, after, nil
+}

@@ -1,0 +1,217 @@
+package execution
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/rtfm-si/gavel/internal/clock"
+	"github.com/rtfm-si/gavel/internal/job"
+)
+
+// run is one claim on its way to one outcome.
+type run struct {
+	job    job.Job
+	claim  job.Claim
+	cancel context.CancelCauseFunc
+	log    *zap.Logger
+	// progress holds at most one sign of life that the watchdog has not seen.
+	progress chan struct{}
+	// listen is called once, when a kill was heard.
+	listen func()
+	gone   chan struct{} // closed when the run is off the table
+
+	mu   sync.Mutex
+	kill killTimes
+	deaf bool
+}
+
+// killTimes are the steps of a kill on this worker, zero while not reached.
+type killTimes struct{ delivered, cancelled, returned time.Time }
+
+// start takes charge of a job that was granted by a call sent at since, and
+// runs it in a goroutine of its own. The slot comes back when that ends.
+func (w *Worker) start(g job.Granted, since clock.Instant) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	r := &run{job: g.Job, claim: g.Claim, cancel: cancel, progress: make(chan struct{}, 1), gone: make(chan struct{}),
+		log: w.log.With(zap.String("job", string(g.Job.ID)), zap.String("epoch", g.Claim.Epoch))}
+	r.listen = func() { w.awaitReturn(ctx, r) }
+	w.rooms.Keeper.Hold(g.Job.ID, g.Claim, since, r.stop)
+	w.mu.Lock()
+	w.live[g.Job.ID] = r
+	leaving := w.leaving
+	w.mu.Unlock()
+	if leaving {
+		r.stop(&job.Stop{Kind: job.StopDraining})
+	}
+	w.runs.Go(func() {
+		defer cancel(nil)
+		w.one(ctx, r, g.Bad)
+		w.mu.Lock()
+		delete(w.live, g.Job.ID)
+		w.mu.Unlock()
+		close(r.gone)
+		w.slots <- struct{}{}
+	})
+}
+
+// one executes the job and concludes it.
+func (w *Worker) one(ctx context.Context, r *run, bad error) {
+	r.log.Info("job started", zap.String("kind", r.job.Kind), zap.String("owner", r.job.Owner), zap.Int("attempt", r.job.Attempts+1))
+	var result job.Result
+	err := bad
+	if bad == nil {
+		result, err = w.attempt(ctx, r)
+	}
+	r.hasReturned()
+	w.conclude(r, result, err, job.StopOf(ctx))
+	w.rooms.Keeper.Drop(r.job.ID, r.claim)
+}
+
+// attempt runs the executor under the job's deadline and the watchdog.
+func (w *Worker) attempt(parent context.Context, r *run) (job.Result, error) {
+	limit := r.job.Timeout
+	if limit <= 0 {
+		limit = w.cfg.Timeout
+	}
+	if err := context.Cause(parent); err != nil {
+		return nil, err
+	}
+	alarm := time.AfterFunc(limit, func() {
+		r.stop(&job.Stop{Kind: job.StopDeadline, Detail: "the attempt took longer than " + limit.String()})
+	})
+	defer alarm.Stop()
+	var dog sync.WaitGroup
+	done := make(chan struct{})
+	dog.Go(func() { w.watch(r, done) })
+	defer dog.Wait()
+	defer close(done)
+
+	work, err := w.work(parent, r, limit)
+	if err != nil {
+		return nil, err
+	}
+	ex, ok := w.executors[r.job.Kind]
+	if !ok {
+		return nil, fmt.Errorf("no executor for kind %q on this worker", r.job.Kind)
+	}
+	return guard(parent, ex, work, newRuntime(w, r, parent))
+}
+
+// guard turns a panic of the work into a failed attempt.
+func guard(ctx context.Context, ex job.Executor, work job.Work, rt job.Runtime) (res job.Result, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			res, err = nil, fmt.Errorf("%w: the executor panicked: %v\n%s", job.ErrRetryable, p, debug.Stack())
+		}
+	}()
+	return ex.Execute(ctx, work, rt)
+}
+
+// work is what the executor gets to see, with the checkpoint to resume from.
+func (w *Worker) work(ctx context.Context, r *run, limit time.Duration) (job.Work, error) {
+	j := r.job
+	work := job.Work{ID: j.ID, Owner: j.Owner, Kind: j.Kind, Labels: j.Labels, Input: j.Input, Attempt: j.Attempts + 1,
+		Budget: j.Budget, Spent: j.Spent, Deadline: time.Now().Add(limit), Answers: j.Answers}
+	if j.Checkpoint == 0 {
+		return work, nil
+	}
+	var last *job.Checkpoint
+	var damaged int
+	err := persist(ctx, func() (err error) {
+		last, damaged, err = w.rooms.Journal.Last(ctx, j.ID)
+		return err
+	})
+	if err != nil {
+		return work, fmt.Errorf("%w: load the checkpoint: %w", job.ErrRetryable, err)
+	}
+	if damaged > 0 {
+		r.log.Warn("checkpoint damaged; resuming from the one before", zap.Int("damaged", damaged))
+		_ = newRuntime(w, r, ctx).Event(ctx, job.Event{Type: "checkpoint.damaged", Data: fmt.Appendf(nil, `{"damaged":%d}`, damaged)})
+	}
+	work.Checkpoint = last
+	return work, nil
+}
+
+// watch is the no-progress watchdog: it does not depend on output arriving.
+func (w *Worker) watch(r *run, done <-chan struct{}) {
+	t := time.NewTimer(w.cfg.Silence)
+	defer t.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-r.progress:
+			t.Reset(w.cfg.Silence)
+		case <-t.C:
+			r.stop(&job.Stop{Kind: job.StopNoProgress, Detail: "no sign of life for " + w.cfg.Silence.String()})
+			return
+		}
+	}
+}
+
+// stop cancels the run's context. The first cause stands; but the first kill is
+// noted whenever it comes, for the receipt and for patience.
+func (r *run) stop(cause error) {
+	var s *job.Stop
+	heard := false
+	now := time.Now()
+	if errors.As(cause, &s) && s.Kind == job.StopKilled {
+		r.mu.Lock()
+		heard = r.kill.delivered.IsZero()
+		if heard {
+			r.kill.delivered = now
+		}
+		r.mu.Unlock()
+	}
+	r.cancel(cause)
+	if heard {
+		r.mu.Lock()
+		r.kill.cancelled = time.Now()
+		r.mu.Unlock()
+		r.log.Info("kill delivered", zap.String("order", string(s.Order)), zap.String("actor", s.Actor), zap.String("reason", s.Reason))
+		r.listen()
+	}
+}
+
+func (r *run) hasReturned() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.kill.returned = time.Now()
+	r.deaf = false
+}
+
+// times are the steps of the kill; delivered is zero when none was heard.
+func (r *run) times() killTimes {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.kill
+}
+
+func (r *run) isDeaf() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.deaf
+}
+
+// awaitReturn marks a killed run deaf when its work has not returned within
+// KillPatience: the worker must leave then.
+func (w *Worker) awaitReturn(ctx context.Context, r *run) {
+	time.AfterFunc(w.cfg.KillPatience, func() {
+		r.mu.Lock()
+		r.deaf = r.kill.returned.IsZero()
+		deaf := r.deaf
+		r.mu.Unlock()
+		if !deaf {
+			return
+		}
+		r.log.Error("killed work does not return: the worker hands its other jobs back and leaves",
+			zap.Duration("patience", w.cfg.KillPatience), zap.NamedError("cause", context.Cause(ctx)))
+		w.once.deaf.Do(func() { close(w.deaf) })
+	})
+}

@@ -1,0 +1,152 @@
+package execution
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/rtfm-si/gavel/internal/clock"
+	"github.com/rtfm-si/gavel/internal/job"
+)
+
+// MaxEvent is the largest data of one event, in bytes.
+const MaxEvent = 64 << 10
+
+// ErrBadEvent is returned for an event that may not be stored.
+var ErrBadEvent = errors.New("bad event")
+
+// settleFor bounds how long a settlement is tried: what is not settled is
+// booked as a flagged estimate when the claim ends.
+const settleFor = 3 * time.Second
+
+// tailFor bounds an event or a checkpoint that is written after the job was
+// stopped.
+const tailFor = 2 * time.Second
+
+// runtime implements job.Runtime for one run. It is safe for concurrent use.
+type runtime struct {
+	w    *Worker
+	r    *run
+	live func() error // why the job must stop, nil while it need not
+
+	mu    sync.Mutex
+	calls map[string]int // how often a call id was settled in this attempt
+}
+
+// A run's context lives in its stop function only: the runtime asks it why the
+// job must stop, and does not keep it.
+func newRuntime(w *Worker, r *run, ctx context.Context) *runtime { //nolint:revive // ctx is asked, not used to block
+	return &runtime{w: w, r: r, live: stopped(ctx), calls: map[string]int{}}
+}
+
+// Event implements job.Runtime.
+func (rt *runtime) Event(ctx context.Context, e job.Event) error {
+	if e.Type == "" || len(e.Data) > MaxEvent || !json.Valid(e.Data) {
+		return fmt.Errorf("%w: type %q with %d bytes; want a type and a JSON value of at most %d bytes", ErrBadEvent, e.Type, len(e.Data), MaxEvent)
+	}
+	rt.Progress()
+	nonce := rand.Text()
+	return rt.tail(ctx, func(ctx context.Context) error {
+		return rt.w.rooms.Journal.Event(ctx, rt.r.job.ID, rt.r.claim, nonce, e)
+	})
+}
+
+// Checkpoint implements job.Runtime.
+func (rt *runtime) Checkpoint(ctx context.Context, c job.Checkpoint) error {
+	rt.Progress()
+	return rt.tail(ctx, func(ctx context.Context) error {
+		return rt.w.rooms.Journal.Checkpoint(ctx, rt.r.job.ID, rt.r.claim, c)
+	})
+}
+
+// tail makes a write that is still allowed after a stop, until the claim ends:
+// a drained or killed job may save what it has. A lost lease may not.
+func (rt *runtime) tail(ctx context.Context, call func(context.Context) error) error {
+	cause := rt.live()
+	if errors.Is(cause, &job.Stop{Kind: job.StopLeaseLost}) {
+		return cause
+	}
+	if cause != nil || ctx.Err() != nil {
+		short, cancel := context.WithTimeout(context.WithoutCancel(ctx), tailFor)
+		defer cancel()
+		ctx = short
+	}
+	err := persist(ctx, func() error { return call(ctx) })
+	return rt.fence(err)
+}
+
+// fence stops the run when Redis says that its claim is gone.
+func (rt *runtime) fence(err error) error {
+	if !errors.Is(err, job.ErrFenced) {
+		return err
+	}
+	stop := &job.Stop{Kind: job.StopLeaseLost, Detail: "redis refused a write: the claim is no longer valid"}
+	rt.r.stop(stop)
+	return fmt.Errorf("%w: %w", stop, err)
+}
+
+// Reserve implements job.Runtime. The permit's age counts from the send of the
+// call that was answered.
+func (rt *runtime) Reserve(ctx context.Context, c job.Call) (job.Permit, error) {
+	rt.Progress()
+	c.ID = rt.booking(c.ID)
+	var sent clock.Instant
+	err := persist(ctx, func() error {
+		if cause := rt.live(); cause != nil {
+			return cause
+		}
+		sent = clock.Now()
+		return rt.w.rooms.Money.Reserve(ctx, rt.r.job.ID, rt.r.claim, c)
+	})
+	if stop := (*job.Stop)(nil); errors.As(err, &stop) && stop.Kind == job.StopKilled {
+		rt.r.stop(stop)
+	}
+	if err != nil {
+		return nil, rt.fence(err)
+	}
+	return permit{ctx: rt.live, sent: sent, age: rt.w.cfg.PermitAge, trusts: func() bool {
+		return rt.w.rooms.Keeper.Trusted(rt.r.job.ID, rt.r.claim)
+	}}, nil
+}
+
+// Settle implements job.Runtime. It works after the job was stopped.
+func (rt *runtime) Settle(ctx context.Context, u job.Usage) error {
+	rt.Progress()
+	id := u.CallID
+	u.CallID = rt.booking(id)
+	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleFor)
+	defer cancel()
+	err := persist(short, func() error { return rt.w.rooms.Money.Settle(short, rt.r.job.ID, u) })
+	if err != nil {
+		rt.r.log.Warn("cost not settled; it is booked as an estimate when the claim ends",
+			zap.String("call", u.CallID), zap.Int64("micro_usd", int64(u.Cost)), zap.Error(err))
+		return err
+	}
+	rt.mu.Lock()
+	rt.calls[id]++
+	rt.mu.Unlock()
+	return nil
+}
+
+// booking is the id a call is booked under: its own, the grant it was made in,
+// and how often it was settled in that. A call that is made again costs again.
+func (rt *runtime) booking(id string) string {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	return id + "@" + rt.r.claim.Epoch + "#" + strconv.Itoa(rt.calls[id])
+}
+
+// Progress implements job.Runtime.
+func (rt *runtime) Progress() {
+	select {
+	case rt.r.progress <- struct{}{}:
+	default:
+	}
+}
