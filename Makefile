@@ -15,6 +15,10 @@ IMAGE ?= gavel-redis:test
 # Two test packages at a time: most tests wait for a Redis, not for a core.
 TEST_FLAGS ?= -race -p 2 -timeout 8m
 
+# What is tested against containers: the bench itself, and the rooms that lean
+# most on what a server does.
+IMAGE_PKGS ?= ./internal/redistest/... ./internal/lease/... ./internal/control/...
+
 TOOLS        := $(CURDIR)/.tools
 LINT_VERSION := 2.15.0
 LINT         := $(TOOLS)/golangci-lint-$(LINT_VERSION)
@@ -37,6 +41,11 @@ build: ## build the binaries into bin/
 test: ## unit tests, script specs and stories, on a real Redis that it finds or installs
 	@scripts/redis.sh ensure
 	$(GO) test $(TEST_FLAGS) -run '$(RUN)' $(PKG)
+
+.PHONY: test-image
+test-image: redis-image ## a part of the tests against containers of that image, through testcontainers
+	GAVEL_TEST_REDIS_IMAGE=$(IMAGE) TESTCONTAINERS_RYUK_DISABLED=true \
+	  $(GO) test $(TEST_FLAGS) -count=1 $(IMAGE_PKGS)
 
 .PHONY: lint
 lint: $(LINT) ## golangci-lint with the house's limits

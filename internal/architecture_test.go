@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func readFile(name string) ([]byte, error) { return os.ReadFile(name) } //nolint:gosec // a file of this repository
+func readFile(name string) ([]byte, error) { return os.ReadFile(name) }
 
 // mayImport is the direction of the house, cmd -> {api | execution} -> job <-
 // {stream lease control budget audit} -> rediskit: for each room the rooms it

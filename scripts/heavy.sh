@@ -12,6 +12,16 @@ cd "$(dirname "$0")/.."
 
 suites=(torture browser chart cluster)
 
+# needs installs what a suite wants besides Go and Redis, where that can be done.
+needs() {
+  case $1 in browser) set -- chromium ;; *) return 0 ;; esac
+  command -v "$1" >/dev/null && return 0
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "heavy: $1 is missing; install it" >&2; return 1; }
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1" >/dev/null
+}
+
+run() { needs "$1" && make "$1"; }
+
 exist() {
   local have
   have=$(make help | awk '{print $1}')
@@ -28,12 +38,12 @@ fi
 
 case "${1:-}" in
   list) printf '%s\n' "${there[@]}" ;;
-  all) for s in "${there[@]}"; do make "$s"; done ;;
+  all) for s in "${there[@]}"; do run "$s"; done ;;
   turn)
     n=$(($(date +%s) / 86400 + 0x$(git rev-parse --short=7 HEAD)))
     s=${there[n % ${#there[@]}]}
     echo "heavy: today's turn is $s, of ${there[*]}"
-    make "$s"
+    run "$s"
     ;;
   *) echo "usage: heavy.sh all | turn | list" >&2; exit 2 ;;
 esac

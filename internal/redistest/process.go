@@ -53,7 +53,7 @@ func startProcess(ctx context.Context, bin string, o Options) (engine, error) {
 
 func freePort() int {
 	for {
-		port := 20000 + rand.IntN(12000) //nolint:gosec // a port, not a secret
+		port := 20000 + rand.IntN(12000)
 		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err != nil {
 			continue
@@ -67,7 +67,7 @@ func (p *process) addr() string { return net.JoinHostPort("127.0.0.1", strconv.I
 
 func (p *process) start(ctx context.Context) error {
 	args := append([]string{"--port", strconv.Itoa(p.port), "--bind", "127.0.0.1"}, p.o.args(p.dir)...)
-	p.cmd, p.log, p.gone = exec.Command(p.bin, args...), &tail{}, make(chan struct{}) //nolint:gosec,noctx // the binary is redis-server; it outlives the context of its start
+	p.cmd, p.log, p.gone = exec.Command(p.bin, args...), &tail{}, make(chan struct{})
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.SysProcAttr = diesWithTests()
 	if err := p.spawn(); err != nil {

@@ -34,17 +34,18 @@ func (b *bench) play(ctx context.Context, f *file, s *scene) error {
 		}
 	}
 	for _, st := range s.steps {
-		err := error(nil)
-		if st.cmd != nil {
-			err = b.command(ctx, st.cmd)
-		} else {
-			err = b.call(ctx, st.call)
-		}
-		if err != nil {
+		if err := b.step(ctx, st); err != nil {
 			return fmt.Errorf("%s:%d: %w", f.name, st.line, err)
 		}
 	}
 	return nil
+}
+
+func (b *bench) step(ctx context.Context, st step) error {
+	if st.cmd != nil {
+		return b.command(ctx, st.cmd)
+	}
+	return b.call(ctx, st.call)
 }
 
 // command sends a Redis command and compares its answer.

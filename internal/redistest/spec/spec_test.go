@@ -56,7 +56,7 @@ func TestASpecificationThatIsNotMetSaysWhereAndHow(t *testing.T) {
 		"variable":        {taken + " HGET job(J1) state => $s", "$s was never let"},
 		"let":             {taken + " let s = HGETALL job(J1)", "no single value"},
 		"argument":        {queued + "when take id=J1 wroker=w\nwant taken ...", "no argument wroker"},
-		"script":          {queued + "when tkae id=J1\nwant taken ...", "no room of the house has a script tkae"},
+		"script":          {queued + "when grab id=J1\nwant taken ...", "no room of the house has a script grab"},
 		"again":           {queued + "when again\nwant taken ...", "nothing was called yet"},
 		"no error":        {queued + "when take id=J1\nwant (error) WRONGTYPE", `want an error with "WRONGTYPE", have taken`},
 		"error":           {"-- c --\ngiven\n SET job(J1) x\nwhen take id=J1\nwant none", "WRONGTYPE"},
