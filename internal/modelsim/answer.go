@@ -17,14 +17,14 @@ func answer(seed uint64, a ask, p prompt) string {
 		"clarify": clarify, "decompose": decompose, "select": cast, "facilitate": facilitate, "check": check,
 		"options": options, "vote": vote, "synthesize": synthesize, "conclude": conclude,
 	}
-	if maker, ok := makers[p.task()]; ok {
+	if maker, ok := makers[p.step()]; ok {
 		data, err := json.Marshal(maker(d, p))
 		if err != nil {
 			return label + "I cannot answer that."
 		}
 		return string(data)
 	}
-	if p.task() == "contribute" {
+	if p.step() == "contribute" {
 		return label + speech(d, p)
 	}
 	return label + plain(d, p, a)

@@ -40,7 +40,7 @@ const (
 
 // Asked is a request that may be struck by a fault.
 type Asked struct {
-	Job, Call, Task, Model string
+	Job, Call, Step, Model string
 	// Before is how often the same call was asked before.
 	Before int
 }

@@ -53,7 +53,7 @@ func sections(text string) (byHeading map[string]string, order []string) {
 	return byHeading, order
 }
 
-func (p prompt) task() string { return firstLine(p.sections["Task"]) }
+func (p prompt) step() string { return firstLine(p.sections["Task"]) }
 
 // bullets are the lines of a section that are a list.
 func (p prompt) bullets(heading string) []string { return listed(p.sections[heading]) }

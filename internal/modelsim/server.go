@@ -135,13 +135,13 @@ func (s *Server) complete(w http.ResponseWriter, req *http.Request) {
 		err = errors.New("model and messages are required")
 	}
 	p := readPrompt(a.Messages)
-	rec.Model, rec.Task = a.Model, p.task()
+	rec.Model, rec.Step = a.Model, p.step()
 	before := s.arrive(rec)
 	if err != nil {
 		s.refuse(w, rec, http.StatusBadRequest, err.Error())
 		return
 	}
-	rec.Fault = s.cfg.strike(Asked{Job: rec.Job, Call: rec.Call, Task: rec.Task, Model: a.Model, Before: before})
+	rec.Fault = s.cfg.strike(Asked{Job: rec.Job, Call: rec.Call, Step: rec.Step, Model: a.Model, Before: before})
 	reply := &stream{server: s, rec: rec, ask: a, w: w}
 	switch rec.Fault {
 	case FaultThrottle:

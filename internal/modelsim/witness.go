@@ -15,8 +15,8 @@ type Record struct {
 	Seq  int    `json:"seq"`
 	Job  string `json:"job,omitempty"`
 	Call string `json:"call,omitempty"`
-	// Task is what was asked for, as far as the prompt says so.
-	Task    string    `json:"task,omitempty"`
+	// Step is what was asked for, as far as the prompt says so.
+	Step    string    `json:"step,omitempty"`
 	Model   string    `json:"model"`
 	Arrived time.Time `json:"arrived"`
 	Ended   time.Time `json:"ended,omitzero"`

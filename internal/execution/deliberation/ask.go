@@ -113,7 +113,7 @@ func (r *run) insist(ctx context.Context, q question) (entry, error) {
 		case errors.Is(err, model.ErrTooLong):
 			e.Fault = faultEndless
 			return e, nil
-		case !model.Retryable(err) || final(err):
+		case errors.As(err, new(*setback)), !model.Retryable(err):
 			return entry{}, err
 		case try == r.exec.cfg.Tries:
 			return entry{}, fmt.Errorf("%w after %d tries: %w", job.ErrRetryable, try, err)
@@ -122,13 +122,6 @@ func (r *run) insist(ctx context.Context, q question) (entry, error) {
 			return entry{}, err
 		}
 	}
-}
-
-// final reports whether an error already says what becomes of the job.
-func final(err error) bool {
-	var stop *job.Stop
-	var park *job.Park
-	return errors.As(err, &stop) || errors.As(err, &park) || errors.Is(err, job.ErrRetryable)
 }
 
 func tryID(id string, try int) string {

@@ -28,7 +28,7 @@ type payment struct {
 func (r *run) payment(q question, id string) (payment, error) {
 	rate, err := r.exec.prices.Of(q.model)
 	if err != nil {
-		return payment{}, err
+		return payment{}, &setback{"price " + id, err}
 	}
 	p := payment{rate: rate, max: q.maxTokens}
 	for _, m := range q.messages {
@@ -125,18 +125,24 @@ func (r *run) save(ctx context.Context, c job.Checkpoint) error {
 	return nil
 }
 
-// broken wraps an error of the runtime. One that says what becomes of the job is
-// passed on; any other is a fault of the moment, and another attempt may not
-// meet it.
+// setback is an error that no further try can cure: it came from the runtime and
+// not from the model server.
+type setback struct {
+	doing string
+	err   error
+}
+
+func (s *setback) Error() string { return s.doing + ": " + s.err.Error() }
+func (s *setback) Unwrap() error { return s.err }
+
+// broken makes a setback of an error of the runtime. Only one that Redis was out
+// of reach is worth another attempt; what else the runtime says, it means.
 func (r *run) broken(ctx context.Context, doing string, err error) error {
-	var stop *job.Stop
-	var park *job.Park
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("%s: %w", doing, context.Cause(ctx))
-	case errors.As(err, &stop), errors.As(err, &park), errors.Is(err, job.ErrRetryable):
-		return fmt.Errorf("%s: %w", doing, err)
-	default:
-		return fmt.Errorf("%s: %w: %w", doing, job.ErrRetryable, err)
+		err = context.Cause(ctx)
+	case errors.Is(err, job.ErrUnavailable):
+		err = fmt.Errorf("%w: %w", job.ErrRetryable, err)
 	}
+	return &setback{doing, err}
 }

@@ -90,13 +90,21 @@ func newTransport() *http.Transport {
 	protocols.SetHTTP1(true)
 	return &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		DialContext:         dial,
 		Protocols:           protocols,
 		TLSHandshakeTimeout: dialTimeout,
 		MaxIdleConnsPerHost: 64,
 		IdleConnTimeout:     90 * time.Second,
 		DisableCompression:  true,
 	}
+}
+
+func dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &gatedConn{Conn: conn}, nil
 }
 
 // Close drops idle connections. Calls under way are not touched.
@@ -113,8 +121,8 @@ func (c *Client) Chat(ctx context.Context, req Request, before func() error) (Re
 	cc, within, stop := newCall(ctx, c, req, before)
 	defer stop()
 	reply, err := cc.run(within)
-	passed, refusal := cc.wire.gate.close()
-	reply.Sent = passed
+	sent, refusal := cc.wire.gate.close()
+	reply.Sent = sent
 	switch {
 	case ctx.Err() != nil && err != nil:
 		return reply, fmt.Errorf("ask the model: %w", context.Cause(ctx))
@@ -143,7 +151,7 @@ func newCall(parent context.Context, c *Client, req Request, before func() error
 	limit := req.MaxTokens*bytesPerToken + slack
 	cc := &call{
 		client: c, req: req, limit: limit,
-		wire: &wire{base: c.transport, gate: &gate{before: before}, limit: int64(limit) * frameFactor},
+		wire: &wire{base: c.transport, gate: &gate{before: before, refused: cancel}, limit: int64(limit) * frameFactor},
 		silence: time.AfterFunc(c.cfg.Silence, func() {
 			cancel(fmt.Errorf("%w: nothing for %v", ErrStalled, c.cfg.Silence))
 		}),

@@ -9,10 +9,10 @@
 // # The last statement before the request
 //
 // Whoever pays passes a function "before". It runs when a connection is up, when
-// name lookup, dialling and TLS are over, as the first read of the request's
-// body by the transport's own writer. If it refuses, not one byte of the request
-// has been written, the connection is thrown away, and Chat returns the refusal.
-// When Chat has returned, before is never called again.
+// name lookup, dialling and TLS are over, inside the write that would put the
+// first byte of the request on the wire. If it refuses, not one byte is written,
+// the connection is thrown away, and Chat returns the refusal. When Chat has
+// returned, before is not called again.
 //
 // # One socket per call
 //

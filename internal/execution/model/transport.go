@@ -5,51 +5,106 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"net"
 	"net/http"
+	"net/http/httptrace"
 	"sync"
 )
 
 // errRefused marks an error that came from the caller's before.
 var errRefused = errors.New("refused before it was sent")
 
-// gate stands in front of the request's first byte. The transport's writer
-// reads the body after the connection is up and before anything is flushed, so
-// refusing that read refuses the request.
+// errUngated cannot happen with connections that [newTransport] dials.
+var errUngated = errors.New("the connection has no gate")
+
+// gate stands before the first byte of a request on a connection. Wrapping the
+// body would be too late: the transport flushes the headers before it reads it.
 type gate struct {
-	mu     sync.Mutex
 	before func() error
-	shut   bool
-	passed bool
-	err    error
+	// refused ends the call, so that the transport does not try elsewhere.
+	refused func(error)
+
+	mu   sync.Mutex
+	shut bool
+	sent bool
+	err  error
 }
 
-// pass asks before, once. It is called from the transport's own goroutine, which
-// may lag behind a cancelled call: after [gate.close] it only refuses.
+// pass asks before. It is called from the transport's own goroutine, which may
+// lag behind a cancelled call: after [gate.close] it only refuses.
 func (g *gate) pass() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
-	case g.passed:
-		return nil
 	case g.err != nil:
 		return g.err
 	case g.shut:
 		return errRefused
 	}
-	if err := g.before(); err != nil {
-		g.err = err
-		return err
+	if g.err = g.before(); g.err != nil {
+		g.refused(g.err)
 	}
-	g.passed = true
-	return nil
+	return g.err
+}
+
+func (g *gate) wrote() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.sent = true
 }
 
 // close waits for a running before and lets no other begin.
-func (g *gate) close() (passed bool, err error) {
+func (g *gate) close() (sent bool, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.shut = true
-	return g.passed, g.err
+	return g.sent, g.err
+}
+
+// gatedConn is a connection whose next write may have to pass a gate.
+type gatedConn struct {
+	net.Conn
+	mu   sync.Mutex
+	next *gate
+}
+
+func (c *gatedConn) arm(g *gate) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.next = g
+}
+
+// Write passes the gate and writes. A connection that was refused stays shut.
+func (c *gatedConn) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	g := c.next
+	c.mu.Unlock()
+	if g == nil {
+		return c.Conn.Write(p)
+	}
+	if err := g.pass(); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Write(p)
+	if n > 0 {
+		g.wrote()
+		c.arm(nil)
+	}
+	return n, err
+}
+
+// gated finds the gate of a connection below its encryption.
+func gated(c net.Conn) (*gatedConn, bool) {
+	for {
+		switch conn := c.(type) {
+		case *gatedConn:
+			return conn, true
+		case interface{ NetConn() net.Conn }:
+			c = conn.NetConn()
+		default:
+			return nil, false
+		}
+	}
 }
 
 // wire is one call's way through a shared transport.
@@ -64,13 +119,21 @@ type wire struct {
 	long   bool
 }
 
-// RoundTrip sends the request through the gate and caps what comes back.
+// RoundTrip arms the gate of the connection that the request is about to be
+// written to, and caps what comes back. Should the transport find that an idle
+// connection is dead before a byte was written, it takes another, whose gate is
+// armed in the same way.
 func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
-	gated := req.Clone(req.Context())
-	gated.Body = &gatedBody{ReadCloser: req.Body, gate: w.gate}
-	// Without GetBody the transport cannot quietly send the request a second time.
-	gated.GetBody = nil
-	resp, err := w.base.RoundTrip(gated)
+	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GotConn: func(info httptrace.GotConnInfo) {
+			if c, ok := gated(info.Conn); ok {
+				c.arm(w.gate)
+				return
+			}
+			w.gate.refused(errUngated)
+		},
+	})
+	resp, err := w.base.RoundTrip(req.WithContext(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -106,18 +169,6 @@ func (w *wire) seen() (status int, header http.Header, long bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.status, w.header, w.long
-}
-
-type gatedBody struct {
-	io.ReadCloser
-	gate *gate
-}
-
-func (b *gatedBody) Read(p []byte) (int, error) {
-	if err := b.gate.pass(); err != nil {
-		return 0, err
-	}
-	return b.ReadCloser.Read(p)
 }
 
 type cappedBody struct {
