@@ -353,7 +353,9 @@ func (c call) request() *http.Request {
 		r.Header.Set("Authorization", "Bearer "+c.as)
 	}
 	for k, v := range c.head {
-		if v == "" {
+		if k == "twice" {
+			r.Header.Add(v, r.Header.Get(v))
+		} else if v == "" {
 			r.Header.Del(k)
 		} else {
 			r.Header.Set(k, v)
@@ -362,9 +364,11 @@ func (c call) request() *http.Request {
 	return r
 }
 
-func (c call) on(h http.Handler) *httptest.ResponseRecorder {
+func (c call) on(h http.Handler) *httptest.ResponseRecorder { return record(h, c.request()) }
+
+func record(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 	rec := httptest.NewRecorder()
-	h.ServeHTTP(rec, c.request())
+	h.ServeHTTP(rec, r)
 	return rec
 }
 
