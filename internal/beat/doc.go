@@ -17,6 +17,7 @@
 //
 // # Files
 //
+//	timing.go     H, S and T and what they must obey
 //	stillness.go  the samples, pure
 //	redis.go      the sampler
 package beat

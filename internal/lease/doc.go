@@ -6,7 +6,7 @@
 //
 // # The formula of trust
 //
-// Three durations, with H < S/2 and S < T:
+// Three durations (beat.Timing), with H < S/2 and S < T:
 //
 //	H =  3 s  a worker renews all its leases of a partition in one script
 //	S = 10 s  it trusts a lease until S after it SENT the last renewal that succeeded
@@ -41,7 +41,6 @@
 //
 // # Files
 //
-//	timing.go  H, S and T and what they must obey
 //	keeper.go  trust: which claims are held, since when
 //	redis.go   grant, renew, finish, retry, release, park, leave
 //	reaper.go  taking back what stood still

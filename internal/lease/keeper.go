@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rtfm-si/gavel/internal/beat"
 	"github.com/rtfm-si/gavel/internal/clock"
 	"github.com/rtfm-si/gavel/internal/job"
 )
@@ -24,7 +25,7 @@ type Held struct {
 // Keeper holds a worker's leases: it renews them, knows how long each may be
 // trusted, and cancels what must stop. It is safe for concurrent use.
 type Keeper struct {
-	timing  Timing
+	timing  beat.Timing
 	renewer Renewer
 	row     func() []byte
 	parts   []int
@@ -46,7 +47,7 @@ type holding struct {
 
 // NewKeeper returns a keeper of the given partitions. row describes the worker
 // to the fleet; it is called at each beat.
-func NewKeeper(t Timing, r Renewer, partitions []int, row func() []byte) (*Keeper, error) {
+func NewKeeper(t beat.Timing, r Renewer, partitions []int, row func() []byte) (*Keeper, error) {
 	if err := t.Check(); err != nil {
 		return nil, err
 	}
@@ -136,11 +137,11 @@ func (k *Keeper) renewLoop(ctx context.Context, p int) {
 func (k *Keeper) renew(ctx context.Context, p int) time.Duration {
 	claims := k.claims(p)
 	sent := clock.Now()
-	beat, err := k.renewer.Renew(ctx, p, k.row(), claims)
+	said, err := k.renewer.Renew(ctx, p, k.row(), claims)
 	if err != nil {
 		return k.timing.Renew / 6
 	}
-	k.apply(p, sent, claims, beat)
+	k.apply(p, sent, claims, said)
 	return max(k.timing.Renew-clock.Since(sent), k.timing.Renew/10)
 }
 
@@ -157,15 +158,15 @@ func (k *Keeper) claims(p int) []Held {
 }
 
 // apply books what a renewal said, for the claims it was sent for.
-func (k *Keeper) apply(p int, sent clock.Instant, claims []Held, beat job.Beat) {
+func (k *Keeper) apply(p int, sent clock.Instant, claims []Held, said job.Beat) {
 	sentFor := make(map[job.ID]job.Claim, len(claims))
 	for _, c := range claims {
 		sentFor[c.ID] = c.Claim
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.heads[p], k.last[p] = beat.GateHead, sent
-	for _, r := range beat.Renewals {
+	k.heads[p], k.last[p] = said.GateHead, sent
+	for _, r := range said.Renewals {
 		h := k.held[r.ID]
 		if h == nil || h.claim != sentFor[r.ID] {
 			continue

@@ -1,0 +1,11 @@
+// Package dispatcher wires a dispatcher process: settings, rooms, the HTTP door
+// and the clerk that completes, books and fences orders.
+//
+// It cannot run a job: it imports neither the leases' keeper nor an executor.
+//
+// # Files
+//
+//	config.go  flags and environment
+//	wire.go    the rooms joined
+//	main.go    one process from start to exit
+package dispatcher

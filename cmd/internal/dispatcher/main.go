@@ -1,0 +1,69 @@
+package dispatcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/rtfm-si/gavel/cmd/internal/settings"
+	"github.com/rtfm-si/gavel/internal/access"
+	"github.com/rtfm-si/gavel/internal/telemetry"
+)
+
+// About is the first line of the help.
+const About = "Gavel's door: takes jobs and kills over HTTP, checks who may, and sees orders through. It cannot run a job."
+
+// keysEvery is how often the keys file is looked at for changes.
+const keysEvery = 2 * time.Second
+
+// Main runs a dispatcher process until ctx ends and its requests are answered.
+func Main(ctx context.Context, cfg Config, stderr io.Writer) error {
+	log, _, err := telemetry.NewLogger(cfg.Telemetry(), stderr)
+	if err != nil {
+		return err
+	}
+	return Run(ctx, cfg, log, func(addr string) { log.Info("dispatcher listens", zap.String("addr", addr)) })
+}
+
+// Run is [Main] with a logger of the caller's; ready is told the address.
+func Run(ctx context.Context, cfg Config, log *zap.Logger, ready func(addr string)) error {
+	if err := cfg.Lease().Check(); err != nil {
+		return err
+	}
+	auth := cfg.Auth
+	if auth == nil {
+		keys, err := access.OpenKeyFile(cfg.KeysFile)
+		if err != nil {
+			return err
+		}
+		auth = keys
+		go keys.Keep(ctx, keysEvery, func(err error) { log.Warn("keys file not read; the last good keys stay in force", zap.Error(err)) })
+	}
+	fleet, err := cfg.Connect(ctx, "gavel-dispatcher", 32, log)
+	if err != nil {
+		return err
+	}
+	p, err := wire(cfg, fleet, auth, log)
+	if err != nil {
+		return errors.Join(err, fleet.Clients.Close())
+	}
+	ln, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return errors.Join(fmt.Errorf("listen: %w", err), fleet.Clients.Close())
+	}
+	ready(ln.Addr().String())
+	err = p.serve(ctx, ln)
+	return errors.Join(err, fleet.Clients.Close())
+}
+
+// Parse reads flags and environment.
+func Parse(args, env []string, out io.Writer) (Config, error) {
+	var cfg Config
+	err := settings.Parse("dispatcher", About, &cfg, args, env, out)
+	return cfg, err
+}

@@ -1,0 +1,148 @@
+package dispatcher
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/rtfm-si/gavel/internal/access"
+	"github.com/rtfm-si/gavel/internal/api"
+	"github.com/rtfm-si/gavel/internal/audit"
+	"github.com/rtfm-si/gavel/internal/beat"
+	"github.com/rtfm-si/gavel/internal/control"
+	"github.com/rtfm-si/gavel/internal/job"
+	"github.com/rtfm-si/gavel/internal/problem"
+	"github.com/rtfm-si/gavel/internal/rediskit"
+	"github.com/rtfm-si/gavel/internal/stream"
+
+	"github.com/rtfm-si/gavel/cmd/internal/settings"
+)
+
+// process is a wired dispatcher.
+type process struct {
+	cfg   Config
+	fleet settings.Fleet
+	log   *zap.Logger
+	road  *stream.Redis
+	clerk control.Clerk
+	door  *api.Door
+}
+
+// wire joins the rooms.
+func wire(cfg Config, fleet settings.Fleet, auth access.Authenticator, log *zap.Logger) (*process, error) {
+	p := &process{cfg: cfg, fleet: fleet, log: log}
+	ps := fleet.Partitions
+	var err error
+	p.road, err = stream.NewRedis(fleet.Runner(), ps, stream.Config{
+		Retention: cfg.Retention, IdempotencyFor: cfg.Idempotency, DefaultBudget: job.MicroUSD(cfg.DefaultBudget),
+	})
+	if err != nil {
+		return nil, err
+	}
+	orders, err := control.NewRedis(rediskit.Runner{Client: fleet.Clients.Lease, Profile: fleet.Profile}, ps, cfg.Take, log)
+	if err != nil {
+		return nil, err
+	}
+	log2, err := audit.NewRedis(fleet.Runner(), ps)
+	if err != nil {
+		return nil, err
+	}
+	if p.clerk, err = p.newClerk(orders); err != nil {
+		return nil, err
+	}
+	waits, err := stream.NewRedis(rediskit.Runner{Client: fleet.Clients.Control, Profile: fleet.Profile}, ps, stream.Config{})
+	if err != nil {
+		return nil, err
+	}
+	p.door, err = api.New(api.Config{
+		Name: ps.Fleet, Partitions: ps.Count, Auth: auth,
+		Jobs: p.road, Events: waits, Orders: orders, Gate: orders, Fleet: orders, Audit: log2,
+		CursorKey: fleet.CursorKey, Kinds: kinds(), Ready: p.ready, Hosts: cfg.Hosts, Version: cfg.Version, Log: log,
+	})
+	return p, err
+}
+
+// kinds are the kinds of job the fleet runs, with the check of their input.
+func kinds() map[string]func([]byte) error {
+	return map[string]func([]byte) error{
+		"deliberation": func(in []byte) error { _, err := problem.Parse(in); return err },
+		"canary":       job.CheckCanary,
+	}
+}
+
+func (p *process) newClerk(orders *control.Redis) (control.Clerk, error) {
+	k := control.Clerk{Control: orders, Samplers: map[int]control.Sampler{}, Every: p.cfg.Renew, Log: p.log}
+	name := "dispatcher-" + rand.Text()[:8]
+	for _, part := range p.fleet.Partitions.All() {
+		run := rediskit.Runner{Client: p.fleet.Clients.Lease, Profile: p.fleet.Profile}
+		s, err := beat.NewSampler(run, p.fleet.Partitions.Slot(part), name, beat.NewStillness(p.cfg.Take, p.cfg.Renew))
+		if err != nil {
+			return k, err
+		}
+		k.Samplers[part] = s
+	}
+	return k, nil
+}
+
+// ready is whether Redis answers.
+func (p *process) ready(ctx context.Context) error {
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	if err := p.fleet.Clients.Jobs.Ping(cctx).Err(); err != nil {
+		return fmt.Errorf("ping redis: %w", err)
+	}
+	return nil
+}
+
+// serve answers requests until ctx ends, then lets the open ones finish.
+func (p *process) serve(ctx context.Context, ln net.Listener) error {
+	srv := api.NewServer(p.cfg.Listen, p.door, p.door)
+	var wg sync.WaitGroup
+	aside, stop := context.WithCancel(context.WithoutCancel(ctx))
+	wg.Go(func() { p.clerk.Run(aside) })
+	wg.Go(func() { p.forget(aside) })
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(ln) }()
+	var err error
+	select {
+	case <-ctx.Done():
+		sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.cfg.Shutdown)
+		err = srv.Shutdown(sctx)
+		cancel()
+		<-failed
+	case err = <-failed:
+	}
+	stop()
+	wg.Wait()
+	if err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve: %w", err)
+	}
+	return nil
+}
+
+// forget removes what its retention has ended for, a little at a time.
+func (p *process) forget(ctx context.Context) {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, part := range p.fleet.Partitions.All() {
+			if n, err := p.road.Forget(ctx, part, time.Now(), 200); err != nil {
+				p.log.Warn("retention not applied", zap.Int("partition", part), zap.Error(err))
+			} else if n > 0 {
+				p.log.Info("ended jobs forgotten", zap.Int("partition", part), zap.Int("jobs", n))
+			}
+		}
+	}
+}

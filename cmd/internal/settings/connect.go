@@ -1,0 +1,79 @@
+package settings
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/rtfm-si/gavel/internal/rediskit"
+)
+
+// Fleet is a connection to a fleet's Redis.
+type Fleet struct {
+	rediskit.Fleet
+	Clients rediskit.Clients
+	Profile rediskit.Profile
+}
+
+// Runner runs scripts on the jobs client.
+func (f Fleet) Runner() rediskit.Runner {
+	return rediskit.Runner{Client: f.Clients.Jobs, Profile: f.Profile}
+}
+
+// Connect opens the three clients and meets the fleet, waiting for a Redis that
+// is not up yet until ctx ends. One that is unfit is refused at once.
+func (r Redis) Connect(ctx context.Context, name string, jobConns int, log *zap.Logger) (Fleet, error) {
+	if r.Profile == "" {
+		r.Profile = rediskit.Server
+	}
+	cfg := rediskit.Config{URL: r.URL, Master: r.Master, Cluster: r.Cluster, JobConns: jobConns, ClientName: name}
+	if r.CA != "" {
+		pool, err := readCA(r.CA)
+		if err != nil {
+			return Fleet{}, err
+		}
+		cfg.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	clients, err := rediskit.Open(cfg)
+	if err != nil {
+		return Fleet{}, err
+	}
+	f := Fleet{Clients: clients, Profile: r.Profile}
+	ps := rediskit.Partitions{Fleet: r.Fleet, Count: r.Partitions}
+	for {
+		f.Fleet, err = rediskit.Establish(ctx, f.Runner(), ps)
+		if err == nil {
+			break
+		}
+		if errors.Is(err, rediskit.ErrUnfit) || ctx.Err() != nil {
+			return Fleet{}, errors.Join(err, clients.Close())
+		}
+		log.Warn("redis does not answer yet", zap.Error(err))
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+	for _, w := range f.Warnings {
+		log.Warn("redis: " + w)
+	}
+	return f, nil
+}
+
+func readCA(path string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the CA of redis: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("read the CA of redis: %s has no certificate in PEM form", path)
+	}
+	return pool, nil
+}

@@ -1,0 +1,64 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// ErrHelp is returned when the arguments asked for help, which was printed.
+var ErrHelp = errors.New("help was asked for")
+
+// Prefix begins every variable of ours.
+const Prefix = "GAVEL_"
+
+// Variables are all that any binary or the tests read: a process refuses what
+// nobody reads, not what another one of the same environment needs. A test of
+// each binary holds its flags to this list.
+func Variables() []string {
+	return []string{
+		"GAVEL_REDIS_URL", "GAVEL_REDIS_MASTER", "GAVEL_REDIS_CLUSTER", "GAVEL_REDIS_CA", "GAVEL_FLEET", "GAVEL_PARTITIONS",
+		"GAVEL_LEASE_RENEW", "GAVEL_LEASE_TRUST", "GAVEL_LEASE_TAKE", "GAVEL_LOG_LEVEL", "GAVEL_LOG_FORMAT",
+		"GAVEL_WORKER_ID", "GAVEL_SLOTS", "GAVEL_WORKER_LISTEN", "GAVEL_POLL", "GAVEL_DRAIN_FINISH", "GAVEL_DRAIN_GRACE",
+		"GAVEL_DRAIN_SETTLE", "GAVEL_KILL_PATIENCE", "GAVEL_JOB_TIMEOUT", "GAVEL_JOB_SILENCE", "GAVEL_BACKOFF",
+		"GAVEL_MODEL_URL", "GAVEL_MODEL_KEY_FILE", "GAVEL_MODEL", "GAVEL_MODEL_SILENCE", "GAVEL_PRICES",
+		"GAVEL_LISTEN", "GAVEL_HOSTS", "GAVEL_KEYS_FILE", "GAVEL_RETENTION", "GAVEL_IDEMPOTENCY", "GAVEL_DEFAULT_BUDGET",
+		"GAVEL_SHUTDOWN", "GAVEL_URL", "GAVEL_KEY", "GAVEL_TEST_REDIS_URL", "GAVEL_TEST_REDIS_IMAGE",
+	}
+}
+
+// Parse reads flags and environment into cli, a pointer to a kong struct.
+func Parse(name, about string, cli any, args, env []string, out io.Writer) error {
+	helped := false
+	parser, err := kong.New(cli, kong.Name(name), kong.Description(about), kong.Writers(out, out),
+		kong.Exit(func(int) { helped = true }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if err := refuseUnknown(env); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	_, err = parser.Parse(args)
+	if helped {
+		return ErrHelp
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w (see %s --help)", name, err, name)
+	}
+	return nil
+}
+
+// refuseUnknown finds a GAVEL_ variable that nobody reads.
+func refuseUnknown(env []string) error {
+	for _, kv := range env {
+		k, _, _ := strings.Cut(kv, "=")
+		if strings.HasPrefix(k, Prefix) && !slices.Contains(Variables(), k) {
+			return fmt.Errorf("the environment has %s, which no flag reads; correct or unset it", k)
+		}
+	}
+	return nil
+}

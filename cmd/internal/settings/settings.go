@@ -1,0 +1,42 @@
+package settings
+
+import (
+	"time"
+
+	"github.com/rtfm-si/gavel/internal/beat"
+	"github.com/rtfm-si/gavel/internal/rediskit"
+	"github.com/rtfm-si/gavel/internal/telemetry"
+)
+
+// Redis says which Redis, and which fleet in it.
+type Redis struct {
+	URL        string `name:"redis" env:"GAVEL_REDIS_URL" default:"redis://127.0.0.1:6379" help:"Redis: redis://[user:password@]host:port[/db], rediss:// for TLS; several host:port separated by commas for Sentinel and Cluster."`
+	Master     string `name:"redis-master" env:"GAVEL_REDIS_MASTER" help:"Name of the Sentinel master; selects Sentinel."`
+	Cluster    bool   `name:"redis-cluster" env:"GAVEL_REDIS_CLUSTER" help:"The URL names nodes of a Redis Cluster."`
+	CA         string `name:"redis-ca" env:"GAVEL_REDIS_CA" type:"path" help:"File with the CA certificates (PEM) that Redis's certificate is checked against, for rediss://."`
+	Fleet      string `name:"fleet" env:"GAVEL_FLEET" default:"gavel" help:"Name of the fleet: the prefix of its keys, and what a kill-all must repeat."`
+	Partitions int    `name:"partitions" env:"GAVEL_PARTITIONS" default:"1" help:"Number of partitions, 1-256; fixed when the fleet is created."`
+	// Profile is set by gavel dev for its embedded Redis.
+	Profile rediskit.Profile `kong:"-"`
+}
+
+// Timing is the formula of trust, see package beat.
+type Timing struct {
+	Renew time.Duration `name:"lease-renew" env:"GAVEL_LEASE_RENEW" default:"3s" help:"H: how often a worker renews its leases."`
+	Trust time.Duration `name:"lease-trust" env:"GAVEL_LEASE_TRUST" default:"10s" help:"S: how long a worker trusts a lease after it sent the last good renewal; more than 2H."`
+	Take  time.Duration `name:"lease-take" env:"GAVEL_LEASE_TAKE" default:"15s" help:"T: how long a lease must have been watched to stand still before it is taken; at least 1.25 S. The same on every process of a fleet."`
+}
+
+// Lease is the timing as package beat has it.
+func (t Timing) Lease() beat.Timing {
+	return beat.Timing{Renew: t.Renew, Trust: t.Trust, Take: t.Take}
+}
+
+// Log is how a process logs, to standard error.
+type Log struct {
+	Level  string `name:"log-level" env:"GAVEL_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"Least severe line logged: ${enum}."`
+	Format string `name:"log-format" env:"GAVEL_LOG_FORMAT" default:"json" enum:"json,console" help:"Form of the lines: ${enum}."`
+}
+
+// Telemetry is the log as package telemetry has it.
+func (l Log) Telemetry() telemetry.Log { return telemetry.Log{Level: l.Level, Format: l.Format} }

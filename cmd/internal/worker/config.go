@@ -1,0 +1,52 @@
+package worker
+
+import (
+	"crypto/rand"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/rtfm-si/gavel/cmd/internal/settings"
+)
+
+// Config is a worker's flags and environment.
+type Config struct {
+	settings.Redis  `embed:""`
+	settings.Timing `embed:""`
+	settings.Log    `embed:""`
+
+	ID     string `name:"id" env:"GAVEL_WORKER_ID" help:"Unique name of the worker; default is the host's name and a random part."`
+	Slots  int    `name:"slots" env:"GAVEL_SLOTS" default:"8" help:"Jobs that run at once, 1-10000."`
+	Listen string `name:"listen" env:"GAVEL_WORKER_LISTEN" default:"127.0.0.1:8081" help:"Address of /healthz and /readyz; empty for none."`
+
+	Poll         time.Duration `name:"poll" env:"GAVEL_POLL" default:"2s" help:"How often an idle worker looks at the road without being woken, jittered by half."`
+	DrainFinish  time.Duration `name:"drain-finish" env:"GAVEL_DRAIN_FINISH" default:"0s" help:"How long jobs may finish after SIGTERM before they are cancelled."`
+	DrainGrace   time.Duration `name:"drain-grace" env:"GAVEL_DRAIN_GRACE" default:"5s" help:"How long cancelled jobs may take to reach a checkpoint and return."`
+	DrainSettle  time.Duration `name:"drain-settle" env:"GAVEL_DRAIN_SETTLE" default:"5s" help:"How long the last writes to Redis may take after that."`
+	KillPatience time.Duration `name:"kill-patience" env:"GAVEL_KILL_PATIENCE" default:"30s" help:"How long killed work may ignore its context before the worker hands its jobs back and exits."`
+	JobTimeout   time.Duration `name:"job-timeout" env:"GAVEL_JOB_TIMEOUT" default:"30m" help:"Bound of one attempt, for jobs that set none."`
+	JobSilence   time.Duration `name:"job-silence" env:"GAVEL_JOB_SILENCE" default:"10m" help:"How long a job may show no sign of life before its attempt is given up."`
+	Backoff      time.Duration `name:"backoff" env:"GAVEL_BACKOFF" default:"1s" help:"Delay after the first failed attempt; it doubles with each."`
+
+	ModelURL     string        `name:"model-url" env:"GAVEL_MODEL_URL" default:"https://api.openai.com/v1" help:"Base URL of the OpenAI-compatible model server."`
+	ModelKeyFile string        `name:"model-key-file" env:"GAVEL_MODEL_KEY_FILE" type:"path" help:"File with the model server's API key; none for servers without keys."`
+	Model        string        `name:"model" env:"GAVEL_MODEL" default:"gpt-4.1-mini" help:"Model for jobs that name none; it must have a price."`
+	ModelSilence time.Duration `name:"model-silence" env:"GAVEL_MODEL_SILENCE" default:"60s" help:"How long the model server may say nothing within one call."`
+	Prices       string        `name:"prices" env:"GAVEL_PRICES" type:"path" help:"JSON file of prices that replace or add to the built-in table."`
+
+	// Version is stamped by the build.
+	Version string `kong:"-"`
+}
+
+// name is the configured id, or one of our own.
+func (c Config) name() (string, error) {
+	if c.ID != "" {
+		return c.ID, nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("name the worker: %w; set --id", err)
+	}
+	return host + "-" + strings.ToLower(rand.Text()[:6]), nil
+}

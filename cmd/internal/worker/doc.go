@@ -1,0 +1,12 @@
+// Package worker wires a worker process: settings, rooms, signals.
+//
+// It has no door for clients: it never imports the API. Its only listener
+// answers probes.
+//
+// # Files
+//
+//	config.go  flags and environment
+//	wire.go    the rooms joined
+//	health.go  probes
+//	main.go    one process from start to exit
+package worker

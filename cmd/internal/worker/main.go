@@ -1,0 +1,72 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"go.uber.org/zap"
+
+	"github.com/rtfm-si/gavel/cmd/internal/settings"
+	"github.com/rtfm-si/gavel/internal/telemetry"
+)
+
+// About is the first line of the help.
+const About = "Runs Gavel's jobs: takes them from the road under a lease, obeys kills, and drains on SIGTERM or SIGINT (a second signal skips the grace)."
+
+// Main runs a worker process until ctx ends and it has drained. A value on hurry
+// skips the rest of the drain.
+func Main(ctx context.Context, cfg Config, hurry <-chan struct{}, stderr io.Writer) error {
+	log, _, err := telemetry.NewLogger(cfg.Telemetry(), stderr)
+	if err != nil {
+		return err
+	}
+	return Run(ctx, cfg, hurry, log)
+}
+
+// Run is [Main] with a logger of the caller's.
+func Run(ctx context.Context, cfg Config, hurry <-chan struct{}, log *zap.Logger) error {
+	if err := cfg.Lease().Check(); err != nil {
+		return err
+	}
+	id, err := cfg.name()
+	if err != nil {
+		return err
+	}
+	fleet, err := cfg.Connect(ctx, "gavel-worker", cfg.Slots+2*cfg.Partitions+2, log)
+	if err != nil {
+		return err
+	}
+	p, err := wire(cfg, id, fleet, log)
+	if err != nil {
+		return errors.Join(err, fleet.Clients.Close())
+	}
+	addr, unprobe, err := p.probes(context.WithoutCancel(ctx))
+	if err != nil {
+		return errors.Join(err, fleet.Clients.Close())
+	}
+	log.Info("worker listens for probes", zap.String("addr", addr))
+	over := make(chan struct{})
+	go func() {
+		select {
+		case <-hurry:
+			p.worker.Hurry()
+		case <-over:
+		}
+	}()
+	err = p.run(ctx)
+	close(over)
+	unprobe()
+	if cerr := fleet.Clients.Close(); cerr != nil {
+		err = errors.Join(err, fmt.Errorf("close redis: %w", cerr))
+	}
+	return err
+}
+
+// Parse reads flags and environment.
+func Parse(args, env []string, out io.Writer) (Config, error) {
+	var cfg Config
+	err := settings.Parse("worker", About, &cfg, args, env, out)
+	return cfg, err
+}

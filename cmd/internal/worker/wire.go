@@ -1,0 +1,214 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/rtfm-si/gavel/internal/beat"
+	"github.com/rtfm-si/gavel/internal/budget"
+	"github.com/rtfm-si/gavel/internal/control"
+	"github.com/rtfm-si/gavel/internal/execution"
+	"github.com/rtfm-si/gavel/internal/execution/canary"
+	"github.com/rtfm-si/gavel/internal/execution/deliberation"
+	"github.com/rtfm-si/gavel/internal/execution/model"
+	"github.com/rtfm-si/gavel/internal/execution/price"
+	"github.com/rtfm-si/gavel/internal/job"
+	"github.com/rtfm-si/gavel/internal/lease"
+	"github.com/rtfm-si/gavel/internal/rediskit"
+	"github.com/rtfm-si/gavel/internal/stream"
+
+	"github.com/rtfm-si/gavel/cmd/internal/settings"
+)
+
+// process is a wired worker.
+type process struct {
+	cfg    Config
+	id     string
+	fleet  settings.Fleet
+	log    *zap.Logger
+	road   *stream.Redis
+	leases *lease.Redis
+	keeper *lease.Keeper
+	watch  *control.Watch
+	worker *execution.Worker
+	models *model.Client
+}
+
+// wire joins the rooms.
+func wire(cfg Config, id string, fleet settings.Fleet, log *zap.Logger) (*process, error) {
+	p := &process{cfg: cfg, id: id, fleet: fleet, log: log}
+	ps, parts := fleet.Partitions, fleet.Partitions.All()
+	var err error
+	if p.road, err = stream.NewRedis(fleet.Runner(), ps, stream.Config{}); err != nil {
+		return nil, err
+	}
+	if p.leases, err = lease.NewRedis(fleet.Clients, fleet.Profile, ps, id); err != nil {
+		return nil, err
+	}
+	var self atomic.Pointer[execution.Worker]
+	if p.keeper, err = lease.NewKeeper(cfg.Lease(), p.leases, parts, p.row(&self)); err != nil {
+		return nil, err
+	}
+	line, err := control.NewRedis(rediskit.Runner{Client: fleet.Clients.Control, Profile: fleet.Profile}, ps, cfg.Take, log)
+	if err != nil {
+		return nil, err
+	}
+	p.watch = control.NewWatch(line, parts, log)
+	money, err := budget.NewRedis(fleet.Runner(), ps)
+	if err != nil {
+		return nil, err
+	}
+	journal, err := execution.NewRedis(fleet.Runner(), ps)
+	if err != nil {
+		return nil, err
+	}
+	executors, err := p.executors()
+	if err != nil {
+		return nil, err
+	}
+	p.worker, err = execution.New(execution.Config{
+		ID: id, Partitions: parts, Slots: cfg.Slots, Poll: cfg.Poll, Trust: cfg.Trust,
+		DrainFinish: cfg.DrainFinish, DrainGrace: cfg.DrainGrace, DrainSettle: cfg.DrainSettle,
+		KillPatience: cfg.KillPatience, Timeout: cfg.JobTimeout, Silence: cfg.JobSilence, Backoff: cfg.Backoff,
+	}, execution.Rooms{Road: p.leases, Ender: p.leases, Keeper: p.keeper, Hints: p.watch, Table: p.leases,
+		Money: money, Journal: journal}, executors, log)
+	self.Store(p.worker)
+	return p, err
+}
+
+// row describes the worker to the fleet at each beat.
+func (p *process) row(self *atomic.Pointer[execution.Worker]) func() []byte {
+	host, _ := os.Hostname()
+	started := time.Now().UnixMicro()
+	return func() []byte {
+		r := lease.Row{Host: host, Version: p.cfg.Version, Started: started, At: time.Now().UnixMicro()}
+		if w := self.Load(); w != nil {
+			s := w.Status()
+			r.Slots, r.Running, r.Deaf, r.Drain = s.Slots, s.Running, s.Deaf, s.Draining
+		}
+		return r.Bytes()
+	}
+}
+
+// executors are the kinds of job this worker runs.
+func (p *process) executors() (map[string]job.Executor, error) {
+	key, err := secret(p.cfg.ModelKeyFile)
+	if err != nil {
+		return nil, err
+	}
+	if p.models, err = model.New(model.Config{BaseURL: p.cfg.ModelURL, Key: key, Silence: p.cfg.ModelSilence}); err != nil {
+		return nil, err
+	}
+	prices, err := price.Embedded()
+	if p.cfg.Prices != "" {
+		prices, err = price.Load(p.cfg.Prices)
+	}
+	if err != nil {
+		return nil, err
+	}
+	deliberate, err := deliberation.New(deliberation.Config{Model: p.cfg.Model}, p.models, prices)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]job.Executor{"deliberation": deliberate, "canary": canary.New()}, nil
+}
+
+// secret reads a secret from a file that others cannot read.
+func secret(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", fmt.Errorf("read the model server's key: %w", err)
+	}
+	if info.Mode().Perm()&0o007 != 0 {
+		return "", fmt.Errorf("read the model server's key: %s may be read by everybody; chmod 600 it", path)
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("read the model server's key: %w", err)
+	}
+	return strings.TrimSpace(string(raw)), nil
+}
+
+// run works until ctx ends and everything has drained.
+func (p *process) run(ctx context.Context) error {
+	aside, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	wg.Go(func() { p.watch.Run(aside, p.deliver) })
+	if err := p.reap(aside, &wg); err != nil {
+		stop()
+		wg.Wait()
+		return err
+	}
+	for _, part := range p.fleet.Partitions.All() {
+		wg.Go(func() { p.promote(ctx, part) })
+	}
+	err := p.worker.Run(ctx)
+	stop()
+	wg.Wait()
+	p.models.Close()
+	return err
+}
+
+// deliver passes hints on; a gap is answered by the renewals.
+func (p *process) deliver(h job.Hint) {
+	if h.Gap {
+		p.keeper.RenewNow(h.Partition)
+		return
+	}
+	p.worker.Deliver(h)
+}
+
+// reap takes back what other workers left, in every partition.
+func (p *process) reap(ctx context.Context, wg *sync.WaitGroup) error {
+	timing := p.cfg.Lease()
+	for _, part := range p.fleet.Partitions.All() {
+		run := rediskit.Runner{Client: p.fleet.Clients.Lease, Profile: p.fleet.Profile}
+		s, err := beat.NewSampler(run, p.fleet.Partitions.Slot(part), p.id, beat.NewStillness(timing.Take, timing.Renew))
+		if err != nil {
+			return err
+		}
+		r := lease.Reaper{Partition: part, Every: timing.Renew, Watch: s, Taker: p.leases, Backoff: p.cfg.Backoff, Log: p.log}
+		wg.Go(func() { r.Run(ctx) })
+	}
+	return nil
+}
+
+// promoteChunk is how many delayed jobs are brought back at once.
+const promoteChunk = 100
+
+// promote brings delayed jobs back to the road when they are due.
+func (p *process) promote(ctx context.Context, part int) {
+	tick := time.NewTicker(min(p.cfg.Backoff, time.Second) / 2)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			p.promoteDue(ctx, part)
+		}
+	}
+}
+
+func (p *process) promoteDue(ctx context.Context, part int) {
+	for more := true; more && ctx.Err() == nil; {
+		var err error
+		if _, more, err = p.road.Promote(ctx, part, time.Now(), promoteChunk); err != nil {
+			if !errors.Is(err, context.Canceled) {
+				p.log.Debug("delayed jobs not looked at", zap.Int("partition", part), zap.Error(err))
+			}
+			return
+		}
+	}
+}
