@@ -327,7 +327,7 @@ func TestEveryTestedRoomLooksForLeaks(t *testing.T) {
 		for _, f := range tr.rooms[room] {
 			tested = tested || f.test
 			ast.Inspect(f.File, func(n ast.Node) bool {
-				looks = looks || f.test && (isCall(n, "goleak", "VerifyTestMain") || isCall(n, "redistest", "Main"))
+				looks = looks || f.test && (isCall(n, "goleak", "VerifyTestMain") || isCall(n, "redistest", "Main") || isCall(n, "redistest", "With"))
 				return true
 			})
 		}

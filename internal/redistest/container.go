@@ -8,7 +8,9 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"syscall"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
@@ -19,6 +21,9 @@ import (
 const localImage = "gavel-redis:test"
 
 const redisPort = "6379/tcp"
+
+// ownerLabel holds the id of the test process that a container belongs to.
+const ownerLabel = "gavel.redistest.pid"
 
 // dockered is a redis-server in a container of the local Docker daemon.
 type dockered struct {
@@ -57,11 +62,15 @@ func startContainer(ctx context.Context, image string, o Options) (engine, error
 	if err := noRyuk(); err != nil {
 		return nil, err
 	}
+	if err := sweepContainers(ctx); err != nil {
+		return nil, err
+	}
 	d := &dockered{port: freePort()}
 	c, err := testcontainers.Run(ctx, image,
 		testcontainers.WithEntrypoint("redis-server"),
 		testcontainers.WithCmd(append([]string{"--port", "6379"}, o.args("/data")...)...),
 		testcontainers.WithExposedPorts(redisPort),
+		testcontainers.WithLabels(map[string]string{ownerLabel: strconv.Itoa(os.Getpid())}),
 		testcontainers.WithConfigModifier(func(c *container.Config) {
 			c.User = fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid()) // so that the tests can delete its files
 		}),
@@ -72,6 +81,28 @@ func startContainer(ctx context.Context, image string, o Options) (engine, error
 	}
 	d.c = c
 	return d, nil
+}
+
+// sweepContainers removes containers whose test process was killed before it
+// could remove them itself.
+func sweepContainers(ctx context.Context) error {
+	return docker(ctx, func(ctx context.Context, c *client.Client) error {
+		found, err := c.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", ownerLabel)})
+		if err != nil {
+			return err
+		}
+		for _, old := range found.Items {
+			pid, err := strconv.Atoi(old.Labels[ownerLabel])
+			if err == nil && !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+				continue
+			}
+			_, err = c.ContainerRemove(ctx, old.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+			if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) { // somebody else sweeps too
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // noRyuk turns off testcontainers' own cleaner unless it was asked for: it is

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -25,22 +27,43 @@ const (
 // use the same server.
 const sharedURL = "GAVEL_TEST_SHARED_REDIS_URL"
 
+// Runner is what a testing.M is.
+type Runner interface{ Run() int }
+
 // Main is a test package's TestMain: it starts the package's Redis, runs the
 // tests, ends the Redis and fails the run when a goroutine is left over.
-func Main(m *testing.M, options ...goleak.Option) {
+func Main(m Runner, options ...goleak.Option) { os.Exit(With(m, options...).Run()) }
+
+// With is [Main] for a package whose TestMain belongs to somebody else, as to
+// testscript.Main(redistest.With(m), …).
+func With(m Runner, options ...goleak.Option) Runner { return around{m, options} }
+
+type around struct {
+	Runner
+
+	options []goleak.Option
+}
+
+// Run runs the tests around the package's Redis.
+func (a around) Run() int {
 	redis.SetLogger(quiet{})
 	stop, err := share()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "redistest:", err)
-		os.Exit(1)
+		return 1
 	}
-	exit := goleak.Cleanup(func(code int) {
-		if err := stop(); err != nil {
-			fmt.Fprintln(os.Stderr, "redistest: end the server:", err)
+	options := append(a.options, goleak.IgnoreCurrent())
+	code := a.Runner.Run()
+	if code == 0 {
+		if err := goleak.Find(options...); err != nil {
+			fmt.Fprintln(os.Stderr, "redistest: the tests passed and left goroutines:", err)
+			code = 1
 		}
-		os.Exit(code)
-	})
-	goleak.VerifyTestMain(m, append(options, goleak.IgnoreCurrent(), exit)...)
+	}
+	if err := stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "redistest: end the server:", err)
+	}
+	return code
 }
 
 // quiet drops what go-redis logs: every refused dial, which tests refuse on
@@ -157,9 +180,9 @@ func answers(ctx context.Context, url string) error {
 	c := redis.NewClient(o)
 	defer func() { _ = c.Close() }()
 	for {
-		err := c.Ping(ctx).Err()
+		info, err := c.Info(ctx, "server").Result()
 		if err == nil {
-			return nil
+			return newEnough(info)
 		}
 		select {
 		case <-ctx.Done():
@@ -167,4 +190,18 @@ func answers(ctx context.Context, url string) error {
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
+}
+
+var version = regexp.MustCompile(`redis_version:(([0-9]+)\.[0-9.]+)`)
+
+// newEnough refuses a server on which scripts do not even load.
+func newEnough(info string) error {
+	m := version.FindStringSubmatch(info)
+	if m == nil {
+		return errors.New("the server names no redis_version in INFO; Gavel needs Redis 7.0 or later")
+	}
+	if major, _ := strconv.Atoi(m[2]); major < 7 { // the expression has digits only
+		return fmt.Errorf("the server is Redis %s; Gavel needs 7.0 or later", m[1])
+	}
+	return nil
 }
