@@ -1,0 +1,169 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Event is one thing that happened in a job.
+type Event struct {
+	// ID is its position: give it to [Client.Events] to resume after it.
+	ID string `json:"-"`
+	// Type is a dotted word: "job.queued", "round.started", "contribution".
+	Type string `json:"type"`
+	// Audience is "admin" for events that only admins are shown.
+	Audience string          `json:"audience"`
+	At       time.Time       `json:"at"`
+	Data     json.RawMessage `json:"data"`
+}
+
+// Last reports whether no event of the job follows this one.
+func (e Event) Last() bool {
+	state, ok := strings.CutPrefix(e.Type, "job.")
+	return ok && State(state).Over()
+}
+
+// Events follows a job's events from the start, or from behind the event with
+// the id after, to its last one. A stream that breaks off is resumed where it
+// was, so that each event comes once and in order; only when that keeps failing
+// does the sequence end with an error. It is bounded by the context alone.
+func (c *Client) Events(ctx context.Context, id, after string) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		f := &follower{client: c, path: "/v1/jobs/" + url.PathEscape(id) + "/events", after: after, yield: yield}
+		for try := 1; ; try++ {
+			came := f.came
+			err := f.stream(ctx)
+			if f.done {
+				return
+			}
+			if f.came > came || err == nil {
+				try = 1
+			}
+			if err == nil {
+				err = io.ErrUnexpectedEOF // the dispatcher ended the stream, not the job
+			} else if ctx.Err() != nil || try >= c.tries || !again(err) {
+				yield(Event{}, errors.Join(context.Cause(ctx), err))
+				return
+			}
+			if stop := c.rest(ctx, try, err); stop != nil {
+				yield(Event{}, stop)
+				return
+			}
+		}
+	}
+}
+
+// follower is the way through one job's events, over as many streams as it
+// takes.
+type follower struct {
+	client *Client
+	path   string
+	after  string
+	yield  func(Event, error) bool
+	came   int  // events so far
+	done   bool // the last one came, or the caller wants no more
+}
+
+// stream follows one connection until it ends; nil when it ended well.
+func (f *follower) stream(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silent := time.AfterFunc(f.client.idle, func() { cancel(errSilent) })
+	defer silent.Stop()
+	resp, err := f.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	switch {
+	case resp.StatusCode == http.StatusNoContent:
+		f.done = true
+		return nil
+	case resp.StatusCode != http.StatusOK:
+		return fmt.Errorf("gavel: GET %s: %w", f.path, problemOf(resp))
+	case !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream"):
+		return &garbledError{errors.New("it is no event stream")}
+	}
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(make([]byte, 0, 64<<10), 4<<20)
+	var fr frame
+	for lines.Scan() {
+		silent.Reset(f.client.idle)
+		if !fr.take(lines.Text()) {
+			continue
+		}
+		if err := f.give(&fr); err != nil || f.done {
+			return err
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("gavel: the event stream broke off: %w", errors.Join(err, context.Cause(ctx)))
+	}
+	return nil
+}
+
+var errSilent = errors.New("the event stream went silent")
+
+func (f *follower) open(ctx context.Context) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.client.base+f.path, nil)
+	if err != nil {
+		return nil, &garbledError{err}
+	}
+	req.Header.Set("User-Agent", f.client.agent)
+	req.Header.Set("Accept", "text/event-stream")
+	if f.client.key != "" {
+		req.Header.Set("Authorization", "Bearer "+f.client.key)
+	}
+	if f.after != "" {
+		req.Header.Set("Last-Event-ID", f.after)
+	}
+	resp, err := f.client.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("gavel: %w", err)
+	}
+	return resp, nil
+}
+
+// give hands an event to the caller.
+func (f *follower) give(fr *frame) error {
+	e := Event{ID: fr.id}
+	if err := json.Unmarshal([]byte(fr.data), &e); err != nil {
+		return &garbledError{err}
+	}
+	fr.data = ""
+	f.after = e.ID
+	f.came++
+	f.done = !f.yield(e, nil) || e.Last()
+	return nil
+}
+
+// frame collects the lines of one server-sent event.
+type frame struct{ id, data string }
+
+// take adds a line and reports whether the event is whole.
+func (fr *frame) take(line string) bool {
+	if line == "" {
+		return fr.data != ""
+	}
+	name, value, _ := strings.Cut(line, ":")
+	value = strings.TrimPrefix(value, " ")
+	switch name {
+	case "id":
+		fr.id = value
+	case "data":
+		if fr.data != "" {
+			fr.data += "\n"
+		}
+		fr.data += value
+	}
+	return false
+}

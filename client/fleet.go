@@ -1,0 +1,111 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Gate says whether the fleet admits and starts jobs.
+type Gate struct {
+	Frozen   bool      `json:"frozen"`
+	Reason   string    `json:"reason"`
+	Incident string    `json:"incident"`
+	Actor    string    `json:"actor"`
+	FrozenAt time.Time `json:"frozen_at"`
+	// Head is what a thaw has to say it saw.
+	Head string `json:"head"`
+}
+
+// Worker is one worker of the fleet.
+type Worker struct {
+	ID       string    `json:"id"`
+	Host     string    `json:"host"`
+	Version  string    `json:"version"`
+	Slots    int       `json:"slots"`
+	Running  int       `json:"running"`
+	Deaf     int       `json:"deaf"`
+	Draining bool      `json:"draining"`
+	Started  time.Time `json:"started_at"`
+	// Silent is for how many seconds the dispatcher that answered has watched
+	// its beat stand still.
+	Silent float64   `json:"silent_seconds"`
+	Seen   time.Time `json:"seen_at"`
+}
+
+// Fleet is the view of the whole.
+type Fleet struct {
+	Name       string          `json:"name"`
+	Partitions int             `json:"partitions"`
+	Gate       Gate            `json:"gate"`
+	Slots      int             `json:"slots"`
+	Workers    []Worker        `json:"workers"`
+	Jobs       map[State]int64 `json:"jobs"` // live ones
+	OpenOrders []string        `json:"open_orders"`
+}
+
+// Fleet reads the view of the whole. It is for operators and admins.
+func (c *Client) Fleet(ctx context.Context) (Fleet, error) {
+	var out Fleet
+	err := c.do(ctx, request{method: http.MethodGet, path: "/v1/fleet"}, &out)
+	return out, err
+}
+
+// Freeze closes the gate: nothing is admitted and nothing starts until it is
+// thawed. What runs goes on. The incident may be empty.
+func (c *Client) Freeze(ctx context.Context, reason, incident string) (Gate, error) {
+	var out Gate
+	err := c.do(ctx, request{method: http.MethodPost, path: "/v1/fleet/freeze", key: orDrawn(""), body: struct {
+		Reason   string `json:"reason"`
+		Incident string `json:"incident,omitempty"`
+	}{reason, incident}}, &out)
+	return out, err
+}
+
+// Thaw opens the gate if it is still the one whose [Gate.Head] was seen, and
+// returns [ErrGateChanged] otherwise. It is for admins.
+func (c *Client) Thaw(ctx context.Context, seen, reason string) (Gate, error) {
+	var out Gate
+	err := c.do(ctx, request{method: http.MethodPost, path: "/v1/fleet/thaw", key: orDrawn(""), body: struct {
+		Seen   string `json:"seen"`
+		Reason string `json:"reason"`
+	}{seen, reason}}, &out)
+	return out, err
+}
+
+// AuditEntry is one control act, allowed or denied.
+type AuditEntry struct {
+	Partition int       `json:"partition"`
+	N         uint64    `json:"n"`
+	At        time.Time `json:"at"`
+	Act       string    `json:"act"`
+	Decision  string    `json:"decision"` // allowed or denied
+	Rule      string    `json:"rule"`
+	// Who is the subject, with credential, address and request.
+	Who    json.RawMessage   `json:"who"`
+	Fields map[string]string `json:"fields"`
+}
+
+// AuditQuery says which entries to read. Zero fields do not filter.
+type AuditQuery struct {
+	Job, Act string
+	// PerPage is how many are fetched at a time, 1 to 200; 0 is 50.
+	PerPage int
+}
+
+// Audit reads the log of control acts, newest first, fetching pages as they are
+// needed. It ends after the first error. It is for admins.
+func (c *Client) Audit(ctx context.Context, q AuditQuery) iter.Seq2[AuditEntry, error] {
+	v := url.Values{}
+	add(v, "job", q.Job)
+	add(v, "act", q.Act)
+	return pages(ctx, c, "/v1/audit", v, q.PerPage, func(p *struct {
+		Entries []AuditEntry `json:"entries"`
+		Next    string       `json:"next"`
+	}) ([]AuditEntry, string) {
+		return p.Entries, p.Next
+	})
+}

@@ -1,0 +1,104 @@
+package client
+
+import (
+	"fmt"
+	"time"
+)
+
+// ProblemType is the stable name of what went wrong. It is an error, so that
+// errors.Is(err, client.ErrFleetFrozen) asks for it.
+type ProblemType string
+
+// The types that a caller may want to act on.
+const (
+	// ErrUnauthenticated: no credential, or one that is unknown or expired.
+	ErrUnauthenticated ProblemType = "urn:gavel:problem:unauthenticated"
+	// ErrForbidden: the credential's roles do not allow this.
+	ErrForbidden ProblemType = "urn:gavel:problem:forbidden"
+	// ErrNotFound: no such job or order, or it is somebody else's.
+	ErrNotFound ProblemType = "urn:gavel:problem:not-found"
+	// ErrInvalid: a field was refused; the detail says which and why.
+	ErrInvalid ProblemType = "urn:gavel:problem:invalid-input"
+	// ErrUnknownKind: the fleet has no executor of this kind.
+	ErrUnknownKind ProblemType = "urn:gavel:problem:unknown-kind"
+	// ErrConflict: the idempotency key was used for another body.
+	ErrConflict ProblemType = "urn:gavel:problem:idempotency-conflict"
+	// ErrBlocked: a standing order refuses this job.
+	ErrBlocked ProblemType = "urn:gavel:problem:blocked-by-order"
+	// ErrFleetFrozen: nothing is admitted until the fleet is thawed.
+	ErrFleetFrozen ProblemType = "urn:gavel:problem:fleet-frozen"
+	// ErrNotOver: the job has no result yet.
+	ErrNotOver ProblemType = "urn:gavel:problem:job-not-over"
+	// ErrGateChanged: the gate is not the one that was seen; look again.
+	ErrGateChanged ProblemType = "urn:gavel:problem:gate-changed"
+	// ErrConfirm: the confirmation of a kill-all is not the fleet's name.
+	ErrConfirm ProblemType = "urn:gavel:problem:confirm-mismatch"
+	// ErrRedisUnavailable: nothing happened; send it again later.
+	ErrRedisUnavailable ProblemType = "urn:gavel:problem:redis-unavailable"
+	// ErrOutcomeUnknown: it may have happened. Send the same request with the
+	// same key again.
+	ErrOutcomeUnknown ProblemType = "urn:gavel:problem:outcome-unknown"
+	// ErrNotReady: this dispatcher cannot serve now.
+	ErrNotReady ProblemType = "urn:gavel:problem:not-ready"
+)
+
+func (t ProblemType) Error() string { return string(t) }
+
+// Problem is an answer that refuses (RFC 9457). Every method of [Client] may
+// return one, wrapped.
+type Problem struct {
+	Type   ProblemType `json:"type"`
+	Title  string      `json:"title"`
+	Status int         `json:"status"`
+	// Detail is for people; do not branch on it.
+	Detail string `json:"detail"`
+
+	// These are set where the type has them.
+	Rule     string  `json:"rule"`     // which rule denied it
+	Order    string  `json:"order"`    // the order that refuses the job
+	Job      string  `json:"job"`      // the job the idempotency key stands for
+	Reason   string  `json:"reason"`   // why the fleet is frozen
+	Incident string  `json:"incident"` // and for which incident
+	Head     string  `json:"head"`     // the gate's head now
+	Errors   []Fault `json:"errors"`   // each parameter that was refused
+
+	// RequestID finds the request in the dispatcher's log.
+	RequestID string `json:"-"`
+	// RetryAfter is how long to wait before asking again; 0 if it does not say.
+	RetryAfter time.Duration `json:"-"`
+}
+
+// Fault is one parameter that was refused.
+type Fault struct {
+	Location string `json:"location"`
+	Message  string `json:"message"`
+}
+
+func (p *Problem) Error() string {
+	text := p.Title
+	if p.Detail != "" {
+		text += ": " + p.Detail
+	}
+	for _, f := range p.Errors {
+		text += fmt.Sprintf(" [%s: %s]", f.Location, f.Message)
+	}
+	return text
+}
+
+// Is reports whether the problem is of a type: errors.Is(err, ErrNotFound).
+func (p *Problem) Is(target error) bool {
+	t, ok := target.(ProblemType)
+	return ok && t == p.Type
+}
+
+// passing reports whether the same request may well succeed in a moment.
+func (p *Problem) passing() bool {
+	switch p.Type {
+	case ErrRedisUnavailable, ErrOutcomeUnknown, ErrNotReady:
+		return true
+	case "": // not a problem of ours: a proxy in between
+		return p.Status == 429 || p.Status == 502 || p.Status == 503 || p.Status == 504
+	default:
+		return false
+	}
+}
