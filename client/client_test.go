@@ -106,7 +106,7 @@ func TestWhatWouldNotHelpIsNotSentAgain(t *testing.T) {
 		require.ErrorIs(t, err, kind)
 		require.NotErrorIs(t, err, client.ErrNotFound)
 		var p *client.Problem
-		require.True(t, errors.As(err, &p))
+		require.ErrorAs(t, err, &p)
 		require.Equal(t, "inc-1", p.Incident)
 		require.Equal(t, "req-12345", p.RequestID)
 		require.Contains(t, err.Error(), "T: D [query.limit: M]")
@@ -246,7 +246,7 @@ func TestEventsAreResumedWhereTheyBroke(t *testing.T) {
 }
 
 func TestEventsEndOnNoContentAndOnRefusal(t *testing.T) {
-	c, s := start(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) })
+	c, s := start(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	ids, err := collect(t.Context(), t, c, "9-0")
 	require.NoError(t, err)
 	require.Empty(t, ids)
@@ -287,7 +287,7 @@ func TestEventsEndWithTheirContext(t *testing.T) {
 func TestWaitFollowsAJobToItsOutcome(t *testing.T) {
 	c, s := start(t, stream(frame("1-0", "a")), stream(frame("2-0", "job.succeeded")),
 		answer(200, `{"id":"j1","state":"running"}`), // a reader behind the event
-		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) },
+		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) },
 		answer(200, `{"id":"j1","state":"succeeded"}`))
 	j, err := c.Wait(t.Context(), "j1")
 	require.NoError(t, err)

@@ -102,10 +102,9 @@ func (c *Client) Audit(ctx context.Context, q AuditQuery) iter.Seq2[AuditEntry, 
 	v := url.Values{}
 	add(v, "job", q.Job)
 	add(v, "act", q.Act)
-	return pages(ctx, c, "/v1/audit", v, q.PerPage, func(p *struct {
+	type page struct {
 		Entries []AuditEntry `json:"entries"`
 		Next    string       `json:"next"`
-	}) ([]AuditEntry, string) {
-		return p.Entries, p.Next
-	})
+	}
+	return pages(ctx, c, listing{"/v1/audit", v, q.PerPage}, func(p *page) ([]AuditEntry, string) { return p.Entries, p.Next })
 }

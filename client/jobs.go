@@ -185,12 +185,11 @@ func (c *Client) Jobs(ctx context.Context, q JobQuery) iter.Seq2[Job, error] {
 	for k, value := range q.Labels {
 		v.Add("label", k+"="+value)
 	}
-	return pages(ctx, c, "/v1/jobs", v, q.PerPage, func(p *struct {
+	type page struct {
 		Jobs []Job  `json:"jobs"`
 		Next string `json:"next"`
-	}) ([]Job, string) {
-		return p.Jobs, p.Next
-	})
+	}
+	return pages(ctx, c, listing{"/v1/jobs", v, q.PerPage}, func(p *page) ([]Job, string) { return p.Jobs, p.Next })
 }
 
 func add(v url.Values, name, value string) {
@@ -199,16 +198,23 @@ func add(v url.Values, name, value string) {
 	}
 }
 
+// listing is a list that comes in pages.
+type listing struct {
+	path    string
+	query   url.Values
+	perPage int
+}
+
 // pages walks a list of P pages of T things.
-func pages[P, T any](ctx context.Context, c *Client, path string, v url.Values, perPage int, parts func(*P) ([]T, string)) iter.Seq2[T, error] {
+func pages[P, T any](ctx context.Context, c *Client, l listing, parts func(*P) ([]T, string)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		v := cloned(v)
-		if perPage > 0 {
-			v.Set("limit", strconv.Itoa(perPage))
+		v := cloned(l.query)
+		if l.perPage > 0 {
+			v.Set("limit", strconv.Itoa(l.perPage))
 		}
 		for {
 			var page P
-			if err := c.do(ctx, request{method: http.MethodGet, path: path, query: v}, &page); err != nil {
+			if err := c.do(ctx, request{method: http.MethodGet, path: l.path, query: v}, &page); err != nil {
 				var none T
 				yield(none, err)
 				return

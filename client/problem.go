@@ -2,6 +2,7 @@ package client
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -75,14 +76,15 @@ type Fault struct {
 }
 
 func (p *Problem) Error() string {
-	text := p.Title
+	var text strings.Builder
+	text.WriteString(p.Title)
 	if p.Detail != "" {
-		text += ": " + p.Detail
+		text.WriteString(": " + p.Detail)
 	}
 	for _, f := range p.Errors {
-		text += fmt.Sprintf(" [%s: %s]", f.Location, f.Message)
+		fmt.Fprintf(&text, " [%s: %s]", f.Location, f.Message)
 	}
-	return text
+	return text.String()
 }
 
 // Is reports whether the problem is of a type: errors.Is(err, ErrNotFound).

@@ -171,10 +171,10 @@ func table(r Role, act Act) reach {
 			return own
 		}
 	case Service:
-		switch act {
-		case Submit:
+		if act == Submit {
 			return anything
-		case Read, Kill, Resume:
+		}
+		if act == Read || act == Kill || act == Resume {
 			return submitted
 		}
 	}

@@ -2,7 +2,6 @@ package access
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -85,7 +84,7 @@ func TestDenialNamesItsRule(t *testing.T) {
 		t.Helper()
 		_, err := Authorize(a, act, on)
 		var d *Denied
-		require.True(t, errors.As(err, &d), "%v", err)
+		require.ErrorAs(t, err, &d)
 		require.Equal(t, act, d.Act)
 		require.Contains(t, d.Error(), d.Rule)
 		return d.Rule

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"slices"
+	"strconv"
 )
 
 const macLen = 16
@@ -40,12 +41,8 @@ func (d *Door) unseal(sealed string, bound ...string) (string, error) {
 func (d *Door) mac(cursor string, bound []string) []byte {
 	h := hmac.New(sha256.New, d.cfg.CursorKey)
 	for _, s := range slices.Concat(bound, []string{cursor}) {
-		var size [8]byte
-		for i := range size {
-			size[i] = byte(len(s) >> (8 * i))
-		}
-		h.Write(size[:])
-		h.Write([]byte(s))
+		h.Write(strconv.AppendInt(nil, int64(len(s)), 10))
+		h.Write([]byte(":" + s))
 	}
 	return h.Sum(nil)[:macLen]
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -133,15 +134,8 @@ func escape(raw []byte, i int) (uint16, bool) {
 	if i+5 > len(raw) || raw[i] != 'u' {
 		return 0, false
 	}
-	var n uint16
-	for _, c := range raw[i+1 : i+5] {
-		v := strings.IndexByte("0123456789abcdef", c|0x20)
-		if v < 0 {
-			return 0, false
-		}
-		n = n<<4 | uint16(v)
-	}
-	return n, true
+	n, err := strconv.ParseUint(string(raw[i+1:i+5]), 16, 16)
+	return uint16(n), err == nil
 }
 
 // decode reads a body that passed [checkJSON] into a T, a struct of tagged

@@ -158,14 +158,11 @@ func digest(s job.Submission) string {
 	if err := json.Compact(&input, s.Input); err != nil { // checked before: it is JSON
 		input.Write(s.Input)
 	}
-	same, err := json.Marshal(struct {
-		Owner, Kind string
-		Labels      map[string]string
-		Input       []byte
-		Budget      job.MicroUSD
-		Attempts    int
-		Timeout     time.Duration
-	}{s.Owner, s.Kind, s.Labels, input.Bytes(), s.Budget, s.MaxAttempts, s.Timeout})
+	labels := s.Labels
+	if len(labels) == 0 {
+		labels = nil
+	}
+	same, err := json.Marshal([]any{s.Owner, s.Kind, labels, input.Bytes(), s.Budget, s.MaxAttempts, s.Timeout})
 	if err != nil { // plain values: it cannot fail
 		same = s.Input
 	}
