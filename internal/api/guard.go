@@ -119,11 +119,8 @@ func (d *Door) admit(w http.ResponseWriter, r *http.Request, a *asked) error {
 			return err
 		}
 	}
-	// From here on no deadline of the connection may cut the answer short: an
-	// expired read deadline cancels the request's context.
-	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Time{})
-	_ = rc.SetWriteDeadline(time.Now().Add(answerTimeout))
+	// A stream sets its own for each event.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout))
 	return nil
 }
 

@@ -15,39 +15,39 @@ import (
 // is in the audit afterwards (a + behind the status).
 func TestEveryRouteForEverybody(t *testing.T) {
 	jobs, orders := "/v1/jobs/", "/v1/orders/"
-	//                                                       anonymous stranger owner service operator admin break-glass
+	//                                                       anonymous stranger owner service operator admin other-service break-glass
 	for line, body := range map[string]string{
-		"POST /v1/jobs                                          401 202 202 422 422 202 403+":      goodSubmit,
-		"POST /v1/jobs {acme}                                   401 403+ 202 202 403+ 403+ 403+":   strings.Replace(goodSubmit, "{", `{"owner":"acme",`, 1),
-		"GET /v1/jobs                                           401 200 200 422 200 200 200":       "",
-		"GET /v1/jobs?owner=acme                                401 403 200 200 200 200 200":       "",
-		"GET " + jobs + string(aliceJob) + "                    401 404 200 200 200 200 200":       "",
-		"GET " + jobs + string(noJob) + "                       401 404 404 404 404 404 404":       "",
-		"GET " + jobs + string(farJob) + "                      401 404 404 404 404 404 404":       "",
-		"GET " + jobs + "nonsense                               401 404 404 404 404 404 404":       "",
-		"GET " + jobs + string(overJob) + "/result              401 404 200 200 200 200 200":       "",
-		"GET " + jobs + string(aliceJob) + "/result             401 404 409 409 409 409 409":       "",
-		"GET " + jobs + string(overJob) + "/events              401 404 204 204 204 204 204":       "",
-		"POST " + jobs + string(aliceJob) + "/kill              401 404+ 202 202 202 202 202":      goodKill,
-		"POST " + jobs + string(overJob) + "/kill               401 404+ 200 200 200 200 200":      goodKill,
-		"POST " + jobs + string(noJob) + "/kill                 401 404+ 404+ 404+ 404+ 404+ 404+": goodKill,
-		"POST " + jobs + string(farJob) + "/kill                401 404+ 404+ 404+ 404+ 404+ 404+": goodKill,
-		"POST " + jobs + "nonsense/kill                         401 404+ 404+ 404+ 404+ 404+ 404+": goodKill,
-		"GET /v1/orders                                         401 403 403 403 200 200 200":       "",
-		"GET " + orders + string(anOrder) + "                   401 404 200 200 200 200 200":       "",
-		"GET " + orders + string(allOrder) + "                  401 404 404 404 200 200 200":       "",
-		"GET " + orders + string(noJob) + "                     401 404 404 404 404 404 404":       "",
-		"POST /v1/kill-all                                      401 403+ 403+ 403+ 403+ 202 202":   goodAll,
-		"POST /v1/kill-all {owner}                              401 403+ 403+ 403+ 403+ 202 202":   `{"scope":"owner","owner":"acme","reason":"r","confirm":"prod"}`,
-		"GET /v1/fleet                                          401 403 403 403 200 200 200":       "",
-		"POST /v1/fleet/freeze                                  401 403+ 403+ 403+ 200 200 200":    `{"reason":"r"}`,
-		"POST /v1/fleet/thaw                                    401 403+ 403+ 403+ 403+ 200 200":   `{"reason":"r","seen":"1.a"}`,
-		"GET /v1/audit                                          401 403+ 403+ 403+ 403+ 200 200":   "",
-		"GET /openapi.json                                      200 200 200 200 200 200 200":       "",
-		"GET /healthz                                           200 200 200 200 200 200 200":       "",
-		"GET /readyz                                            200 200 200 200 200 200 200":       "",
-		"GET /v1/nothing                                        404 404 404 404 404 404 404":       "",
-		"GET /                                                  404 404 404 404 404 404 404":       "",
+		"POST /v1/jobs                                          401 202 202 422 422 202 422 403+":       goodSubmit,
+		"POST /v1/jobs {acme}                                   401 403+ 202 202 403+ 403+ 202 403+":    strings.Replace(goodSubmit, "{", `{"owner":"acme",`, 1),
+		"GET /v1/jobs                                           401 200 200 422 200 200 422 200":        "",
+		"GET /v1/jobs?owner=acme                                401 403 200 200 200 200 200 200":        "",
+		"GET " + jobs + string(aliceJob) + "                    401 404 200 200 200 200 404 200":        "",
+		"GET " + jobs + string(noJob) + "                       401 404 404 404 404 404 404 404":        "",
+		"GET " + jobs + string(farJob) + "                      401 404 404 404 404 404 404 404":        "",
+		"GET " + jobs + "nonsense                               401 404 404 404 404 404 404 404":        "",
+		"GET " + jobs + string(overJob) + "/result              401 404 200 200 200 200 404 200":        "",
+		"GET " + jobs + string(aliceJob) + "/result             401 404 409 409 409 409 404 409":        "",
+		"GET " + jobs + string(overJob) + "/events              401 404 204 204 204 204 404 204":        "",
+		"POST " + jobs + string(aliceJob) + "/kill              401 404+ 202 202 202 202 404+ 202":      goodKill,
+		"POST " + jobs + string(overJob) + "/kill               401 404+ 200 200 200 200 404+ 200":      goodKill,
+		"POST " + jobs + string(noJob) + "/kill                 401 404+ 404+ 404+ 404+ 404+ 404+ 404+": goodKill,
+		"POST " + jobs + string(farJob) + "/kill                401 404+ 404+ 404+ 404+ 404+ 404+ 404+": goodKill,
+		"POST " + jobs + "nonsense/kill                         401 404+ 404+ 404+ 404+ 404+ 404+ 404+": goodKill,
+		"GET /v1/orders                                         401 403 403 403 200 200 403 200":        "",
+		"GET " + orders + string(anOrder) + "                   401 404 200 200 200 200 404 200":        "",
+		"GET " + orders + string(allOrder) + "                  401 404 404 404 200 200 404 200":        "",
+		"GET " + orders + string(noJob) + "                     401 404 404 404 404 404 404 404":        "",
+		"POST /v1/kill-all                                      401 403+ 403+ 403+ 403+ 202 403+ 202":   goodAll,
+		"POST /v1/kill-all {owner}                              401 403+ 403+ 403+ 403+ 202 403+ 202":   `{"scope":"owner","owner":"acme","reason":"r","confirm":"prod"}`,
+		"GET /v1/fleet                                          401 403 403 403 200 200 403 200":        "",
+		"POST /v1/fleet/freeze                                  401 403+ 403+ 403+ 200 200 403+ 200":    `{"reason":"r"}`,
+		"POST /v1/fleet/thaw                                    401 403+ 403+ 403+ 403+ 200 403+ 200":   `{"reason":"r","seen":"1.a"}`,
+		"GET /v1/audit                                          401 403+ 403+ 403+ 403+ 200 403+ 200":   "",
+		"GET /openapi.json                                      200 200 200 200 200 200 200 200":        "",
+		"GET /healthz                                           200 200 200 200 200 200 200 200":        "",
+		"GET /readyz                                            200 200 200 200 200 200 200 200":        "",
+		"GET /v1/nothing                                        404 404 404 404 404 404 404 404":        "",
+		"GET /                                                  404 404 404 404 404 404 404 404":        "",
 	} {
 		words := strings.Fields(line)
 		want := words[len(words)-len(people):]
@@ -187,4 +187,14 @@ func TestTheDeniedKeepTheirWordsInTheAudit(t *testing.T) {
 	require.Equal(t, "unknown", w.denials[0].Rule)
 	require.Equal(t, "denied", w.denials[0].Decision)
 	require.Contains(t, string(w.denials[0].Who), `"subject":"alice"`)
+
+	w = newWorld()
+	call{method: "POST", path: "/v1/jobs/" + string(farJob) + "/kill", body: goodKill, as: "owner"}.on(open(t, w))
+	require.Equal(t, string(farJob), w.denials[0].Fields["subject"])
+	require.Empty(t, w.kills, "no script can audit an id of a partition that does not exist")
+
+	w = newWorld()
+	call{method: "POST", path: "/v1/jobs/" + string(aliceJob) + "/kill", body: goodKill, as: "other-service"}.on(open(t, w))
+	require.Equal(t, "foreign", w.denials[0].Rule)
+	require.Empty(t, w.kills)
 }

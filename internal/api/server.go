@@ -13,7 +13,7 @@ func NewServer(addr string, d *Door, h http.Handler) *http.Server {
 		Addr:              addr,
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
-		// The door lifts it once the body is read.
+		// It ends with the body: neither a stream nor a kill that waits is cut.
 		ReadTimeout: 15 * time.Second,
 		// The door sets a write deadline for each answer, and each event.
 		IdleTimeout:    60 * time.Second,

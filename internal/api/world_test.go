@@ -158,10 +158,10 @@ func (w *world) happen(events ...job.StreamEvent) {
 
 func (w *world) set(change func()) { defer w.lock()(); change() }
 
-func (f fakeOrders) Kill(_ context.Context, p access.Permit, o job.Order, key string) (job.Receipt, error) {
+func (f fakeOrders) Kill(ctx context.Context, p access.Permit, o job.Order, key string) (job.Receipt, error) {
 	defer f.lock()()
-	if f.fail != nil {
-		return job.Receipt{}, f.fail
+	if f.fail != nil || ctx.Err() != nil {
+		return job.Receipt{}, firstOf(f.fail, ctx.Err())
 	}
 	f.kills = append(f.kills, killed{p, o, key})
 	j, ok := f.jobs[p.Scope().Job]
@@ -285,6 +285,7 @@ var people = []struct {
 	{"service", access.Actor{Subject: "importer", Roles: []access.Role{access.Service}}, "service"},
 	{"operator", access.Actor{Subject: "oncall", Roles: []access.Role{access.Operator}}, "operator"},
 	{"admin", access.Actor{Subject: "root", Owner: "ops", Roles: []access.Role{access.Admin}}, "admin"},
+	{"other service", access.Actor{Subject: "exporter", Roles: []access.Role{access.Service}}, "other-service"},
 	{"break-glass", access.Actor{Subject: "glass", Owner: "ops", Roles: []access.Role{access.Admin}, Credential: access.Credential{Kind: access.BreakGlass, ID: "g1"}}, "break-glass"},
 }
 
