@@ -65,8 +65,10 @@ func (c Config) strike(a Asked) Fault {
 		rate  int
 		fault Fault
 	}{
-		{c.ThrottlePerMille, FaultThrottle}, {c.ErrorPerMille, FaultError},
-		{c.HangPerMille, FaultHang}, {c.CutPerMille, FaultCut},
+		{c.ThrottlePerMille, FaultThrottle},
+		{c.ErrorPerMille, FaultError},
+		{c.HangPerMille, FaultHang},
+		{c.CutPerMille, FaultCut},
 	} {
 		if die < f.rate {
 			return f.fault

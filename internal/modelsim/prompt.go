@@ -94,27 +94,81 @@ func (p prompt) findings() (ids, titles, actions []string) {
 	return ids, titles, actions
 }
 
-// topic is what the problem is about, in a few words.
+// topic is the problem's own question, or its first sentence.
 func (p prompt) topic() string {
-	text := firstLine(p.sections["Problem"])
-	if i := strings.IndexAny(text, ".?!"); i > 0 {
-		text = text[:i]
-	}
-	words := strings.Fields(text)
-	if len(words) > 14 {
-		words = append(words[:14], "…")
-	}
-	if len(words) == 0 {
+	all := sentences(p.sections["Problem"])
+	if len(all) == 0 {
 		return "the question"
 	}
-	return strings.Join(words, " ")
+	for _, s := range all {
+		if strings.HasSuffix(s, "?") {
+			return s
+		}
+	}
+	return all[0]
+}
+
+// course is what the problem asks about doing: "enter the German market".
+func (p prompt) course() string {
+	text := strings.TrimRight(p.topic(), ".?!")
+	asks := false
+	for _, head := range []string{"Should we ", "Shall we ", "Do we ", "Can we ", "Must we "} {
+		if rest, ok := strings.CutPrefix(text, head); ok {
+			text, asks = rest, true
+		}
+	}
+	if !asks {
+		return "act on “" + cut(text, 90) + "”"
+	}
+	for _, mark := range []string{", or ", ", and if ", ", ", " or ", " with our "} {
+		text, _, _ = strings.Cut(text, mark)
+	}
+	return cut(text, 110)
+}
+
+// facts are the sentences of the context that name a number, or else all.
+func (p prompt) facts() []string {
+	all := sentences(p.sections["Context"])
+	var numbered []string
+	for _, s := range all {
+		if len(s) < 200 && strings.ContainsAny(s, "0123456789") {
+			numbered = append(numbered, strings.TrimRight(s, "."))
+		}
+	}
+	if len(numbered) > 0 {
+		return numbered
+	}
+	return all
+}
+
+func sentences(text string) []string {
+	var out []string
+	for line := range strings.Lines(text) {
+		rest := strings.TrimSpace(line)
+		for rest != "" {
+			at := sentenceEnd(rest)
+			out = append(out, strings.TrimSpace(rest[:at]))
+			rest = strings.TrimSpace(rest[at:])
+		}
+	}
+	return out
+}
+
+// sentenceEnd is behind the first full stop that a space follows.
+func sentenceEnd(s string) int {
+	for i := range len(s) - 1 {
+		if strings.IndexByte(".?!", s[i]) >= 0 && s[i+1] == ' ' {
+			return i + 1
+		}
+	}
+	return len(s)
 }
 
 // question is the sub-problem's title in mid-sentence.
 func (p prompt) question() string {
 	_, title, ok := strings.Cut(firstLine(p.sections["Sub-problem"]), ": ")
 	if !ok {
-		return p.topic()
+		return "this"
 	}
 	return lower(title)
 }

@@ -49,7 +49,7 @@ type Config struct {
 
 // Demo is a server with the latency and the pace of a hosted model.
 func Demo(seed uint64) Config {
-	return Config{Seed: seed, Latency: 250 * time.Millisecond, Pace: 160}
+	return Config{Seed: seed, Latency: 200 * time.Millisecond, Pace: 200}
 }
 
 func (c Config) check() error {

@@ -27,8 +27,8 @@ const (
 
 // serve sends the text, or what the fault makes of it, and books it.
 func (t *stream) serve(ctx context.Context, text string) {
-	text, refusal, finish := t.spoil(text)
-	tokens := split(text)
+	text, refusal := t.spoil(text)
+	tokens, finish := split(text), "stop"
 	if most := t.ask.most(); most > 0 && len(tokens) > most && t.rec.Fault != FaultEndless {
 		tokens, finish = tokens[:most], "length"
 	}
@@ -38,7 +38,7 @@ func (t *stream) serve(ctx context.Context, text string) {
 		return
 	}
 	if !t.pause(ctx, t.server.cfg.Latency) {
-		t.close(0, true)
+		t.close(len(tokens), true)
 		return
 	}
 	if !t.ask.Stream {
@@ -51,16 +51,16 @@ func (t *stream) serve(ctx context.Context, text string) {
 }
 
 // spoil changes the answer as the fault has it.
-func (t *stream) spoil(text string) (spoilt, refusal, finish string) {
+func (t *stream) spoil(text string) (spoilt, refusal string) {
 	switch t.rec.Fault {
 	case FaultEmpty:
-		return "", "", "stop"
+		return "", ""
 	case FaultRefuse:
-		return "", "[simulated] I would rather not answer that.", "stop"
+		return "", label + "I would rather not answer that."
 	case FaultGarbage:
-		return `[simulated] Certainly! {"synthesis": "half of an obj`, "", "stop"
+		return label + `Certainly! {"synthesis": "half of an obj`, ""
 	default:
-		return text, "", "stop"
+		return text, ""
 	}
 }
 

@@ -147,14 +147,14 @@ func fault(reply model.Reply) string {
 func (r *run) wait(ctx context.Context, q question, try int, why error) error {
 	pause := r.exec.cfg.Backoff << min(try-1, 16)
 	pause = min(max(pause, 0), r.exec.cfg.Patience)
-	pause = pause/2 + rand.N(pause/2+1)
+	pause = jittered(pause/2, pause/2)
 	var status *model.StatusError
 	if errors.As(why, &status) && status.RetryAfter > 0 {
 		if status.RetryAfter > r.exec.cfg.Patience {
 			return fmt.Errorf("%w: the model server asks for %v and this worker waits %v at most: %w",
 				job.ErrRetryable, status.RetryAfter, r.exec.cfg.Patience, why)
 		}
-		pause = status.RetryAfter + rand.N(status.RetryAfter/4+1)
+		pause = jittered(status.RetryAfter, status.RetryAfter/4)
 	}
 	err := r.emit(ctx, "model.retry", map[string]any{
 		"call": q.id, "model": q.model, "try": try, "of": r.exec.cfg.Tries,
@@ -172,6 +172,11 @@ func (r *run) wait(ctx context.Context, q question, try int, why error) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// jittered is at least a duration and at most so much more.
+func jittered(least, more time.Duration) time.Duration {
+	return least + rand.N(more+1) //nolint:gosec // jitter, not a secret
 }
 
 // askFor asks for a JSON object of a certain shape, once more if the first reply

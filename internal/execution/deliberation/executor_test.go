@@ -116,16 +116,17 @@ func TestSameSeedSameAnswerOtherSeedAnother(t *testing.T) {
 
 // Cut the run after every single checkpoint and resume it from there.
 func TestResumeFromAnyCheckpointGivesTheSameAnswerAndRepeatsNoCall(t *testing.T) {
+	input := strings.Replace(smallInput, `{`, `{"max_rounds":2,`, 1)
 	b := newBench(t, modelsim.Config{Seed: 1})
 	whole := newMemory()
-	want, err := b.run(t.Context(), whole, smallInput)
+	want, err := b.run(t.Context(), whole, input)
 	require.NoError(t, err)
 
 	for i := range whole.checkpoints {
 		from := whole.checkpoints[i]
 		before := b.sim.Totals().Requests
 		rt := whole.resumedFrom(&from)
-		got, err := b.run(t.Context(), rt, smallInput)
+		got, err := b.run(t.Context(), rt, input)
 		require.NoError(t, err)
 		require.Equal(t, free(t, want), free(t, got), "resumed after %s", from.Node)
 		require.Equal(t, len(whole.checkpoints)-i-1, b.sim.Totals().Requests-before, "resumed after %s", from.Node)
@@ -145,7 +146,7 @@ func TestResumedEventsAreOnlyTheMissingOnes(t *testing.T) {
 	_, err = b.run(t.Context(), rt, smallInput)
 	require.NoError(t, err)
 	require.Equal(t, map[string]int{"done": 1}, rt.kinds())
-	require.Zero(t, len(rt.settled))
+	require.Empty(t, rt.settled)
 }
 
 var _ job.Runtime = (*memory)(nil)

@@ -236,7 +236,7 @@ func TestDamagedForeignAndNewerCheckpointsAreRefused(t *testing.T) {
 }
 
 func TestAnAttemptThatIsCutInMidCallAsksForThatCallAgainUnderItsOwnID(t *testing.T) {
-	b := newBench(t, modelsim.Config{Seed: 5, Pace: 2000})
+	b := newBench(t, modelsim.Config{Seed: 5, Pace: 5000})
 	whole := newMemory()
 	want, err := b.run(t.Context(), whole, one)
 	require.NoError(t, err)

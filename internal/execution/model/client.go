@@ -102,7 +102,7 @@ func newTransport() *http.Transport {
 func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, address)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("connect to the model server: %w", err)
 	}
 	return &gatedConn{Conn: conn}, nil
 }
@@ -151,7 +151,7 @@ func newCall(parent context.Context, c *Client, req Request, before func() error
 	limit := req.MaxTokens*bytesPerToken + slack
 	cc := &call{
 		client: c, req: req, limit: limit,
-		wire: &wire{base: c.transport, gate: &gate{before: before, refused: cancel}, limit: int64(limit) * frameFactor},
+		wire: &wire{base: c.transport, gate: &gate{before: before, refused: cancel}, limit: int64(limit) * frameFactor, hangUp: cancel},
 		silence: time.AfterFunc(c.cfg.Silence, func() {
 			cancel(fmt.Errorf("%w: nothing for %v", ErrStalled, c.cfg.Silence))
 		}),
@@ -235,6 +235,7 @@ func (cc *call) take(reply *Reply, chunk openai.ChatCompletionChunk) error {
 		reply.Received += len(choice.Delta.Content) + len(choice.Delta.Refusal)
 		if choice.FinishReason != "" {
 			reply.Finish = choice.FinishReason
+			cc.wire.complete.Store(true)
 		}
 	}
 	if u := chunk.Usage; u.PromptTokens > 0 && u.CompletionTokens >= 0 {

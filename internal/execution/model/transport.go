@@ -9,10 +9,15 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // errRefused marks an error that came from the caller's before.
 var errRefused = errors.New("refused before it was sent")
+
+// errDrained ends a stream whose server does not end it after the answer.
+var errDrained = errors.New("the stream was not closed after its end")
 
 // errUngated cannot happen with connections that [newTransport] dials.
 var errUngated = errors.New("the connection has no gate")
@@ -80,7 +85,7 @@ func (c *gatedConn) Write(p []byte) (int, error) {
 	g := c.next
 	c.mu.Unlock()
 	if g == nil {
-		return c.Conn.Write(p)
+		return c.Conn.Write(p) //nolint:wrapcheck // the transport knows errors by identity
 	}
 	if err := g.pass(); err != nil {
 		return 0, err
@@ -90,7 +95,7 @@ func (c *gatedConn) Write(p []byte) (int, error) {
 		g.wrote()
 		c.arm(nil)
 	}
-	return n, err
+	return n, err //nolint:wrapcheck // the transport knows errors by identity
 }
 
 // gated finds the gate of a connection below its encryption.
@@ -112,6 +117,10 @@ type wire struct {
 	base  http.RoundTripper
 	gate  *gate
 	limit int64
+	// hangUp ends the call and closes its connection.
+	hangUp func(error)
+	// complete: the answer has come to its end.
+	complete atomic.Bool
 
 	mu     sync.Mutex
 	status int
@@ -122,7 +131,7 @@ type wire struct {
 // RoundTrip arms the gate of the connection that the request is about to be
 // written to, and caps what comes back. Should the transport find that an idle
 // connection is dead before a byte was written, it takes another, whose gate is
-// armed in the same way.
+// armed in the same way; it repeats nothing that may have been read.
 func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
@@ -135,7 +144,7 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	})
 	resp, err := w.base.RoundTrip(req.WithContext(ctx))
 	if err != nil {
-		return nil, err
+		return nil, err //nolint:wrapcheck // the transport knows errors by identity
 	}
 	w.mu.Lock()
 	w.status, w.header = resp.StatusCode, resp.Header
@@ -187,5 +196,19 @@ func (b *cappedBody) Read(p []byte) (int, error) {
 	}
 	n, err := b.ReadCloser.Read(p)
 	b.left -= int64(n)
-	return n, err
+	return n, err //nolint:wrapcheck // the transport knows errors by identity
+}
+
+// drainTime is how long the end of a finished stream is waited for.
+const drainTime = 50 * time.Millisecond
+
+// Close reads the few bytes that follow a finished answer, because a connection
+// whose body was not read to its end cannot be used again.
+func (b *cappedBody) Close() error {
+	if b.wire.complete.Load() {
+		timer := time.AfterFunc(drainTime, func() { b.wire.hangUp(errDrained) })
+		_, _ = io.CopyN(io.Discard, b.ReadCloser, slack) // whatever it says, the answer is here
+		timer.Stop()
+	}
+	return b.ReadCloser.Close() //nolint:wrapcheck // the transport knows errors by identity
 }
