@@ -39,7 +39,8 @@
 //	jobs.go     reading jobs, lists, results
 //	events.go   the event stream of a job
 //	kill.go     kill, kill-all
-//	orders.go   receipts
+//	orders.go   reading orders
+//	receipts.go what a kill answers, and waiting for its end
 //	fleet.go    the fleet, freeze, thaw, the audit
 //	views.go    how things look in JSON
 //	cursor.go   signed cursors

@@ -29,8 +29,9 @@ type Jobs interface {
 // Events is where a job's events are read.
 type Events interface {
 	// Read returns up to limit events after the position (empty: from the
-	// start), of every audience, waiting up to wait for the first one; none in
-	// that time is an empty slice and nil. It returns soon after ctx is done.
+	// start), of every audience, waiting up to wait for the first one, or not at
+	// all for 0; none is an empty slice and nil, and may come sooner. It returns
+	// soon after ctx is done.
 	Read(ctx context.Context, id job.ID, after string, wait time.Duration, limit int) ([]job.StreamEvent, error)
 }
 

@@ -141,9 +141,14 @@ func (s *eventStream) more(ctx context.Context, out *eventWriter, had int) ([]jo
 	if s.over || had == eventsPerRead {
 		return s.next(ctx, 0)
 	}
-	events, err := s.next(ctx, s.door.cfg.Heartbeat)
-	if err != nil || len(events) > 0 {
-		return events, err
+	for end := time.Now().Add(s.door.cfg.Heartbeat); ; {
+		left := time.Until(end)
+		if left <= 0 || ctx.Err() != nil {
+			break
+		}
+		if events, err := s.next(ctx, left); err != nil || len(events) > 0 {
+			return events, err
+		}
 	}
 	if err := out.write([]byte(": beat\n\n")); err != nil {
 		return nil, err

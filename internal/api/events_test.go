@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -137,6 +138,26 @@ func TestAnIdleStreamBeatsAndNoticesTheEnd(t *testing.T) {
 	for lines.Scan() {
 	}
 	require.NoError(t, lines.Err(), "the stream ended by itself")
+}
+
+// A room that comes back empty before its time is asked again: the client hears
+// a beat, and the record is read, once per heartbeat and no more often.
+func TestABeatComesOncePerHeartbeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.events = []job.StreamEvent{event("1-0", "a")}
+		d := open(t, w)
+		rec := httptest.NewRecorder()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			d.ServeHTTP(rec, as(get("/v1/jobs/"+string(aliceJob)+"/events"), "owner").request())
+		}()
+		<-time.After(40 * time.Second)
+		d.CloseStreams()
+		<-done
+		require.Equal(t, 2, strings.Count(rec.Body.String(), ": beat"))
+	})
 }
 
 func TestAStreamEndsAfterItsTime(t *testing.T) {

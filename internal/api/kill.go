@@ -18,9 +18,6 @@ const (
 	// deedTimeout bounds a control act; it goes on when its caller leaves.
 	deedTimeout = 5 * time.Second
 	maxWait     = 30 // seconds
-	// A caller who waits is answered by looking, first often, then less so.
-	firstLook = 25 * time.Millisecond
-	lastLook  = 500 * time.Millisecond
 )
 
 type killBody struct {
@@ -37,11 +34,6 @@ type killAllBody struct {
 	Freeze   *bool  `json:"freeze,omitempty" doc:"Close the gate in the same step; true if left out for the fleet, false for an owner"`
 	Confirm  string `json:"confirm" required:"true" doc:"The fleet's name, to show that this one is meant"`
 	Wait     int64  `json:"wait_seconds,omitempty" minimum:"0" maximum:"30" doc:"Wait this long for the order to be quiesced"`
-}
-
-type receipted struct {
-	Status int
-	Body   receiptView
 }
 
 type killInput struct {
@@ -87,7 +79,7 @@ func (d *Door) kill(ctx context.Context, in *killInput) (*receipted, error) {
 	}
 	d.log.Info("kill", zap.String("request", requestID(ctx)), zap.String("job", in.ID), zap.String("order", string(r.Order.ID)),
 		zap.Time("at", requested), zap.String("actor", o.Actor), zap.String("reason", o.Reason), zap.String("verdict", string(r.Verdict)))
-	return d.receipted(ctx, r, body.Wait), nil
+	return d.ofJob(ctx, permit, r, body.Wait), nil
 }
 
 // mayKill returns the permit to kill one job. An owner's job is not read first:
@@ -158,7 +150,7 @@ func (d *Door) killAll(ctx context.Context, _ *keyAllowed) (*receipted, error) {
 		zap.Time("at", requested), zap.String("actor", o.Actor), zap.String("reason", o.Reason), zap.String("incident", o.Incident),
 		zap.String("scope", body.Scope), zap.String("owner", body.Owner), zap.Bool("freeze", o.Freeze),
 		zap.Int64("targeted", r.Tally.Targeted), zap.Int64("waiting", r.Tally.Waiting))
-	return d.receipted(ctx, r, body.Wait), nil
+	return receiptOf(await(ctx, r, body.Wait, d.cfg.Orders.Receipt)), nil
 }
 
 func (b killAllBody) target() (access.Target, error) {
@@ -195,48 +187,6 @@ func (b killAllBody) freeze() bool {
 		return *b.Freeze
 	}
 	return b.Scope == string(job.ScopeFleet)
-}
-
-// receipted answers with a receipt, waiting for its end if the caller asked for
-// that. What it cannot look up any more it answers as far as it was.
-func (d *Door) receipted(ctx context.Context, r job.Receipt, seconds int64) *receipted {
-	if seconds > 0 && !quiesced(r) {
-		ctx, cancel := context.WithTimeout(ctx, time.Duration(seconds)*time.Second)
-		defer cancel()
-		r = d.await(ctx, r)
-	}
-	out := &receipted{Status: http.StatusAccepted, Body: viewReceipt(r)}
-	if quiesced(r) {
-		out.Status = http.StatusOK
-	}
-	return out
-}
-
-func (d *Door) await(ctx context.Context, r job.Receipt) job.Receipt {
-	look := firstLook
-	timer := time.NewTimer(look)
-	defer timer.Stop()
-	for !quiesced(r) {
-		select {
-		case <-ctx.Done():
-			return r
-		case <-timer.C:
-		}
-		if next, err := d.cfg.Orders.Receipt(ctx, r.Order.ID); err == nil {
-			r = next
-		}
-		look = min(2*look, lastLook)
-		timer.Reset(look)
-	}
-	return r
-}
-
-// quiesced: nobody holds authority over anything the order covers.
-func quiesced(r job.Receipt) bool {
-	if r.Order.Scope.Kind != job.ScopeJob {
-		return r.Stage == job.Quiesced
-	}
-	return r.Verdict != "" && r.Verdict != job.Waiting && r.Verdict != job.Deaf
 }
 
 // deed is the context of a control act.
