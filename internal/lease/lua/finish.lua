@@ -11,8 +11,8 @@
 -- INCLUDE: over record
 local k = P.job .. A.id
 local r = record(k)
-if ended(r, A.worker, A.epoch) and r.state == 'killed' then return { 'killed', r.order } end
-if ended(r, A.worker, A.epoch) then return { 'over', r.state } end
+local before = ended(r, A.worker, A.epoch, 'over killed')
+if before then return before end
 if not holds(r, A.worker, A.epoch) then return { 'lost' } end
 local t = now()
 local order = covering(r)
@@ -20,8 +20,10 @@ if order then
   local function ago(us) return us == '' and '' or string.format('%d', tonumber(t) - tonumber(us)) end
   kill(A.id, r, order, 'stopped', t, 'late_result', A.result, 'error', A.error,
     'delivered_at', ago(A.delivered), 'cancelled_at', ago(A.cancelled), 'returned_at', ago(A.returned))
+  end_claim(k, r, 'killed', order.id)
   return { 'killed', order.id }
 end
 count(r.owner, 'running', -1)
 over(A.id, r, A.outcome, t, { cause = A.cause }, 'cause', A.cause, 'result', A.result, 'error', A.error)
+end_claim(k, r, 'over', A.outcome)
 return { 'over', A.outcome }

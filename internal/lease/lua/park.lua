@@ -9,15 +9,14 @@
 -- INCLUDE: over record
 local k = P.job .. A.id
 local r = record(k)
-if ended(r, A.worker, A.epoch) then
-  if r.state == 'killed' then return { 'killed', r.order } end
-  return { 'parked' }
-end
+local before = ended(r, A.worker, A.epoch, 'parked killed')
+if before then return before end
 if not holds(r, A.worker, A.epoch) then return { 'lost' } end
 local t = now()
 local order = covering(r)
 if order then
   kill(A.id, r, order, 'stopped', t)
+  end_claim(k, r, 'killed', order.id)
   return { 'killed', order.id }
 end
 close_ledger(A.id)
@@ -27,4 +26,5 @@ redis.call('ZADD', K.later, '+inf', A.id)
 count(r.owner, 'running', -1)
 count(r.owner, 'parked', 1)
 emit(A.id, 'job.parked', t, { reason = A.reason })
+end_claim(k, r, 'parked')
 return { 'parked' }

@@ -8,16 +8,16 @@
 -- REPLY:   released killed lost
 -- FLAGS:   allow-oom
 -- INCLUDE: over road record
-local r = record(P.job .. A.id)
-if ended(r, A.worker, A.epoch) then
-  if r.state == 'killed' then return { 'killed', r.order } end
-  return { 'released' }
-end
+local k = P.job .. A.id
+local r = record(k)
+local before = ended(r, A.worker, A.epoch, 'released killed')
+if before then return before end
 if not holds(r, A.worker, A.epoch) then return { 'lost' } end
 local t = now()
 local order = covering(r)
 if order then
   kill(A.id, r, order, 'stopped', t)
+  end_claim(k, r, 'killed', order.id)
   return { 'killed', order.id }
 end
 close_ledger(A.id)
@@ -26,4 +26,5 @@ count(r.owner, 'running', -1)
 count(r.owner, 'queued', 1)
 emit(A.id, 'job.released', t, { worker = A.worker, cause = A.cause })
 to_road(A.id, t)
+end_claim(k, r, 'released')
 return { 'released' }

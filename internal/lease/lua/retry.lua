@@ -10,22 +10,21 @@
 -- INCLUDE: over record
 local k = P.job .. A.id
 local r = record(k)
-if ended(r, A.worker, A.epoch) then
-  if r.state == 'killed' then return { 'killed', r.order } end
-  if r.state == 'failed' then return { 'over', 'failed' } end
-  return { 'delayed' }
-end
+local before = ended(r, A.worker, A.epoch, 'delayed over killed')
+if before then return before end
 if not holds(r, A.worker, A.epoch) then return { 'lost' } end
 local t = now()
 local order = covering(r)
 if order then
   kill(A.id, r, order, 'stopped', t, 'error', A.error)
+  end_claim(k, r, 'killed', order.id)
   return { 'killed', order.id }
 end
 local attempts = string.format('%d', r.attempts + 1)
 count(r.owner, 'running', -1)
 if r.attempts + 1 >= r.max_attempts then
   over(A.id, r, 'failed', t, { cause = 'attempts' }, 'cause', 'attempts', 'error', A.error, 'attempts', attempts)
+  end_claim(k, r, 'over', 'failed')
   return { 'over', 'failed' }
 end
 close_ledger(A.id)
@@ -34,4 +33,5 @@ redis.call('ZREM', K.leases, A.id)
 redis.call('ZADD', K.later, A.due, A.id)
 count(r.owner, 'delayed', 1)
 emit(A.id, 'job.delayed', t, { attempts = r.attempts + 1, error = A.error })
+end_claim(k, r, 'delayed')
 return { 'delayed' }
