@@ -32,4 +32,5 @@
 //	receipt.go  what an order did
 //	money.go    micro-USD
 //	text.go     what a person may write into a reason, a label, a name
+//	canary.go   the input of a job that does exactly what it is told
 package job
