@@ -10,6 +10,8 @@
 -- FLAGS:   allow-oom
 -- INCLUDE: gate record
 local k = P.job .. A.id
+local r = record(k)
+local order = r and covering(r)
 local word = A.estimated == '1' and 'aborted' or 'settled'
 local open = redis.call('HGET', K.reserved, A.call)
 local owed
@@ -26,7 +28,5 @@ else
 end
 redis.call('HSET', K.calls, A.call, A.cost .. ' ' .. word .. ' ' .. A.model)
 redis.call('HINCRBY', k, 'spent', owed)
-local r = record(k)
-local order = r and covering(r)
 if order then redis.call('HINCRBY', P.tally .. order.id, 'spent_after', owed) end
 return { 'settled' }

@@ -16,6 +16,7 @@ local function done()
 end
 if redis.call('EXISTS', K.order) == 1 then return done() end
 
+local rules, wiped = gate().rules, gate().wiped
 local again = A.h ~= ''
 local t = now()
 local at = A.at ~= '' and A.at or t
@@ -28,7 +29,7 @@ end
 local states = { 'running', 'queued', 'parked', 'delayed', 'held' }
 local n = { running = 0, queued = 0, parked = 0, delayed = 0, held = 0 }
 local total, mine = 0, A.scope == 'owner' and P.alive_of .. A.owner or K.alive
-local fresh = A.scope == 'fleet' or redis.call('HGET', mine, 'wiped') == gate().wiped
+local fresh = A.scope == 'fleet' or redis.call('HGET', mine, 'wiped') == wiped
 for _, s in ipairs(states) do
   n[s] = fresh and tonumber(redis.call('HGET', mine, s) or '0') or 0
   total = total + n[s]
@@ -47,7 +48,6 @@ redis.call('HSET', K.order, 'id', A.id, 'scope', A.scope, 'owner', A.owner, 'act
 redis.call('ZADD', K.orders, at, A.id)
 redis.call('SADD', K.open_orders, A.id)
 
-local rules = gate().rules
 rules[#rules + 1] = { rule = 'horizon', order = A.id, owner = A.owner, seq = h, at = at, actor = A.actor, reason = A.reason }
 table.sort(rules, function(a, b) return tonumber(a.seq or '0') < tonumber(b.seq or '0') end)
 redis.call('HSET', K.gate, 'rules', cjson.encode(rules))

@@ -12,7 +12,7 @@
 local o = redis.call('HMGET', K.order, 'scope', 'h', 'cursor', 'quiesced_at')
 if not o[1] then return { 'unknown' } end
 if o[4] then return { 'quiesced', o[4] } end
-local t = now()
+local t, rules = now(), gate().rules
 if o[1] ~= 'job' and o[3] ~= 'end' then
   local ids = redis.call('ZRANGEBYSCORE', K.live, '(' .. o[3], o[2], 'WITHSCORES', 'LIMIT', 0, A.limit)
   for i = 1, #ids, 2 do
@@ -34,7 +34,7 @@ if tonumber(n[2] or '0') > 0 then return { 'more', 'end' } end
 redis.call('HSET', K.order, 'quiesced_at', t)
 redis.call('SREM', K.open_orders, A.id)
 local rest = {}
-for _, rule in ipairs(gate().rules) do
+for _, rule in ipairs(rules) do
   if rule.order ~= A.id then rest[#rest + 1] = rule end
 end
 redis.call('HSET', K.gate, 'rules', #rest > 0 and cjson.encode(rest) or '')

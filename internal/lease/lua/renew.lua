@@ -9,8 +9,9 @@
 -- REPLY:   beat
 -- FLAGS:   allow-oom
 -- INCLUDE: gate record
+local head = gate().number
 local beat = redis.call('INCR', K.beat)
-local out = { 'beat', beat, gate().number }
+local out = { 'beat', beat, head }
 local claims = A.claims
 for i = 1, #claims, 2 do
   local id, epoch = claims[i], claims[i + 1]
