@@ -48,8 +48,10 @@ redis.call('HSET', K.order, 'id', A.id, 'scope', A.scope, 'owner', A.owner, 'act
 redis.call('ZADD', K.orders, at, A.id)
 redis.call('SADD', K.open_orders, A.id)
 
-rules[#rules + 1] = { rule = 'horizon', order = A.id, owner = A.owner, seq = h, at = at, actor = A.actor, reason = A.reason }
-table.sort(rules, function(a, b) return tonumber(a.seq or '0') < tonumber(b.seq or '0') end)
+-- Lowest first, and behind those of the same height: the first order wins.
+local place = #rules + 1
+while place > 1 and tonumber(rules[place - 1].seq or '0') > tonumber(h) do place = place - 1 end
+table.insert(rules, place, { rule = 'horizon', order = A.id, owner = A.owner, seq = h, at = at, actor = A.actor, reason = A.reason })
 redis.call('HSET', K.gate, 'rules', cjson.encode(rules))
 if A.freeze == '1' then
   redis.call('HSET', K.gate, 'frozen', '1', 'reason', A.reason, 'incident', A.incident, 'actor', A.actor, 'frozen_at', t)
