@@ -21,9 +21,9 @@ type Event struct {
 	// Type is a dotted word: "job.queued", "round.started", "contribution".
 	Type string `json:"type"`
 	// Audience is "admin" for events that only admins are shown.
-	Audience string          `json:"audience"`
-	At       time.Time       `json:"at"`
-	Data     json.RawMessage `json:"data"`
+	Audience string          `json:"audience,omitzero"`
+	At       time.Time       `json:"at,omitzero"`
+	Data     json.RawMessage `json:"data,omitzero"`
 }
 
 // Last reports whether no event of the job follows this one.

@@ -12,10 +12,10 @@ import (
 // Gate says whether the fleet admits and starts jobs.
 type Gate struct {
 	Frozen   bool      `json:"frozen"`
-	Reason   string    `json:"reason"`
-	Incident string    `json:"incident"`
-	Actor    string    `json:"actor"`
-	FrozenAt time.Time `json:"frozen_at"`
+	Reason   string    `json:"reason,omitzero"`
+	Incident string    `json:"incident,omitzero"`
+	Actor    string    `json:"actor,omitzero"`
+	FrozenAt time.Time `json:"frozen_at,omitzero"`
 	// Head is what a thaw has to say it saw.
 	Head string `json:"head"`
 }
@@ -29,11 +29,11 @@ type Worker struct {
 	Running  int       `json:"running"`
 	Deaf     int       `json:"deaf"`
 	Draining bool      `json:"draining"`
-	Started  time.Time `json:"started_at"`
+	Started  time.Time `json:"started_at,omitzero"`
 	// Silent is for how many seconds the dispatcher that answered has watched
 	// its beat stand still.
 	Silent float64   `json:"silent_seconds"`
-	Seen   time.Time `json:"seen_at"`
+	Seen   time.Time `json:"seen_at,omitzero"`
 }
 
 // Fleet is the view of the whole.
@@ -80,13 +80,13 @@ func (c *Client) Thaw(ctx context.Context, seen, reason string) (Gate, error) {
 type AuditEntry struct {
 	Partition int       `json:"partition"`
 	N         uint64    `json:"n"`
-	At        time.Time `json:"at"`
+	At        time.Time `json:"at,omitzero"`
 	Act       string    `json:"act"`
 	Decision  string    `json:"decision"` // allowed or denied
-	Rule      string    `json:"rule"`
+	Rule      string    `json:"rule,omitzero"`
 	// Who is the subject, with credential, address and request.
-	Who    json.RawMessage   `json:"who"`
-	Fields map[string]string `json:"fields"`
+	Who    json.RawMessage   `json:"who,omitzero"`
+	Fields map[string]string `json:"fields,omitzero"`
 }
 
 // AuditQuery says which entries to read. Zero fields do not filter.

@@ -71,14 +71,14 @@ type Job struct {
 	Owner       string            `json:"owner"`
 	Submitter   string            `json:"submitter"`
 	Kind        string            `json:"kind"`
-	Labels      map[string]string `json:"labels"`
+	Labels      map[string]string `json:"labels,omitzero"`
 	State       State             `json:"state"`
-	ParkReason  string            `json:"park_reason"`
-	BlockedBy   string            `json:"blocked_by"`
-	Questions   json.RawMessage   `json:"questions"`
-	Cause       string            `json:"cause"`
-	Error       string            `json:"error"`
-	Worker      string            `json:"worker"`
+	ParkReason  string            `json:"park_reason,omitzero"`
+	BlockedBy   string            `json:"blocked_by,omitzero"`
+	Questions   json.RawMessage   `json:"questions,omitzero"`
+	Cause       string            `json:"cause,omitzero"`
+	Error       string            `json:"error,omitzero"`
+	Worker      string            `json:"worker,omitzero"`
 	Attempts    int               `json:"attempts"`
 	MaxAttempts int               `json:"max_attempts"`
 	Grants      int               `json:"grants"`
@@ -87,36 +87,36 @@ type Job struct {
 	Budget       MicroUSD `json:"budget_micro_usd"`
 	Reserved     MicroUSD `json:"reserved_micro_usd"`
 	Spent        MicroUSD `json:"spent_micro_usd"`
-	SpentAtOrder MicroUSD `json:"spent_at_order_micro_usd"`
+	SpentAtOrder MicroUSD `json:"spent_at_order_micro_usd,omitzero"`
 
-	Order      string    `json:"order"`
-	KilledBy   string    `json:"killed_by"`
-	KillReason string    `json:"kill_reason"`
-	KilledAt   time.Time `json:"killed_at"`
-	Verdict    Verdict   `json:"verdict"`
+	Order      string    `json:"order,omitzero"`
+	KilledBy   string    `json:"killed_by,omitzero"`
+	KillReason string    `json:"kill_reason,omitzero"`
+	KilledAt   time.Time `json:"killed_at,omitzero"`
+	Verdict    Verdict   `json:"verdict,omitzero"`
 
-	CreatedAt time.Time `json:"created_at"`
-	QueuedAt  time.Time `json:"queued_at"`
-	GrantedAt time.Time `json:"granted_at"`
-	DueAt     time.Time `json:"due_at"`
-	EndedAt   time.Time `json:"ended_at"`
+	CreatedAt time.Time `json:"created_at,omitzero"`
+	QueuedAt  time.Time `json:"queued_at,omitzero"`
+	GrantedAt time.Time `json:"granted_at,omitzero"`
+	DueAt     time.Time `json:"due_at,omitzero"`
+	EndedAt   time.Time `json:"ended_at,omitzero"`
 
 	// Input is left out of lists.
-	Input json.RawMessage `json:"input"`
+	Input json.RawMessage `json:"input,omitzero"`
 }
 
 // Result is how a job ended.
 type Result struct {
 	Job     string `json:"job"`
 	Outcome State  `json:"outcome"`
-	Cause   string `json:"cause"`
-	Error   string `json:"error"`
+	Cause   string `json:"cause,omitzero"`
+	Error   string `json:"error,omitzero"`
 	// Result is set when it succeeded.
-	Result json.RawMessage `json:"result"`
+	Result json.RawMessage `json:"result,omitzero"`
 	// LateResult came after the job was killed: kept, but not its outcome.
-	LateResult json.RawMessage `json:"late_result"`
+	LateResult json.RawMessage `json:"late_result,omitzero"`
 	Spent      MicroUSD        `json:"spent_micro_usd"`
-	EndedAt    time.Time       `json:"ended_at"`
+	EndedAt    time.Time       `json:"ended_at,omitzero"`
 }
 
 // Submit asks for a job to be run. It is safe to retry, and retries by itself;

@@ -62,8 +62,8 @@ type KillAll struct {
 // Scope is what an order covers.
 type Scope struct {
 	Kind  string `json:"kind"` // job, owner or fleet
-	Job   string `json:"job"`
-	Owner string `json:"owner"`
+	Job   string `json:"job,omitzero"`
+	Owner string `json:"owner,omitzero"`
 }
 
 // Tally counts an order's verdicts. At every instant Targeted = Stopped +
@@ -87,20 +87,20 @@ type Tally struct {
 
 // Timeline is the course of one kill; what has not happened is zero.
 type Timeline struct {
-	Requested time.Time `json:"requested"`
-	Recorded  time.Time `json:"recorded"`
-	Delivered time.Time `json:"delivered"`
-	Cancelled time.Time `json:"cancelled"`
-	Returned  time.Time `json:"returned"`
+	Requested time.Time `json:"requested,omitzero"`
+	Recorded  time.Time `json:"recorded,omitzero"`
+	Delivered time.Time `json:"delivered,omitzero"`
+	Cancelled time.Time `json:"cancelled,omitzero"`
+	Returned  time.Time `json:"returned,omitzero"`
 }
 
 // Open is a covered job that somebody still holds.
 type Open struct {
-	Job       string    `json:"job"`
-	Owner     string    `json:"owner"`
+	Job       string    `json:"job,omitzero"`
+	Owner     string    `json:"owner,omitzero"`
 	Worker    string    `json:"worker"`
-	Verdict   Verdict   `json:"verdict"`
-	LeaseEnds time.Time `json:"lease_ends"`
+	Verdict   Verdict   `json:"verdict,omitzero"`
+	LeaseEnds time.Time `json:"lease_ends,omitzero"`
 }
 
 // Receipt says what an order really did, so far.
@@ -110,17 +110,17 @@ type Receipt struct {
 	Stage    Stage  `json:"stage"`
 	Actor    string `json:"actor"`
 	Reason   string `json:"reason"`
-	Incident string `json:"incident"`
-	Freeze   bool   `json:"freeze"`
+	Incident string `json:"incident,omitzero"`
+	Freeze   bool   `json:"freeze,omitzero"`
 	// Verdict, State and Timeline are those of a single job.
-	Verdict  Verdict  `json:"verdict"`
-	State    State    `json:"state"`
+	Verdict  Verdict  `json:"verdict,omitzero"`
+	State    State    `json:"state,omitzero"`
 	Timeline Timeline `json:"timeline"`
 	Tally    Tally    `json:"tally"`
 	// Missing are the partitions that have not taken the order yet.
-	Missing []int `json:"missing_partitions"`
+	Missing []int `json:"missing_partitions,omitzero"`
 	// Open names those still held, at most 100.
-	Open []Open `json:"open"`
+	Open []Open `json:"open,omitzero"`
 }
 
 // Stopped reports whether nobody holds authority over anything the order covers
