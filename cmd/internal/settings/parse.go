@@ -39,7 +39,7 @@ func Parse(name, about string, cli any, args, env []string, out io.Writer) error
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	if err := refuseUnknown(env); err != nil {
+	if err := RefuseUnknown(env); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	_, err = parser.Parse(args)
@@ -52,8 +52,8 @@ func Parse(name, about string, cli any, args, env []string, out io.Writer) error
 	return nil
 }
 
-// refuseUnknown finds a GAVEL_ variable that nobody reads.
-func refuseUnknown(env []string) error {
+// RefuseUnknown finds a GAVEL_ variable that nobody reads.
+func RefuseUnknown(env []string) error {
 	for _, kv := range env {
 		k, _, _ := strings.Cut(kv, "=")
 		if strings.HasPrefix(k, Prefix) && !slices.Contains(Variables(), k) {

@@ -12,7 +12,8 @@ import (
 
 // Process runs a binary under the one owner of its signals: the first SIGTERM
 // or SIGINT ends ctx, each further one is a value on hurry. It returns the exit
-// code: 0 for a clean end, 1 otherwise, and says why on stderr.
+// code: 0 for a clean end, what the error's ExitCode says if it has one, 1
+// otherwise; and says why on stderr.
 func Process(stderr io.Writer, run func(ctx context.Context, hurry <-chan struct{}) error) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -32,6 +33,10 @@ func Process(stderr io.Writer, run func(ctx context.Context, hurry <-chan struct
 		return 0
 	}
 	_, _ = fmt.Fprintln(stderr, err)
+	var coded interface{ ExitCode() int }
+	if errors.As(err, &coded) {
+		return coded.ExitCode()
+	}
 	return 1
 }
 
