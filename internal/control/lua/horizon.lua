@@ -5,6 +5,7 @@
 -- random half of the gate's new head; `at` and `h` are empty, but for an order
 -- that is asserted again after a loss.
 -- KEYS:    order orders open_orders control audit audit_n gate seq alive
+-- READS:   live
 -- MAKES:   alive_of tally
 -- ARGV:    id scope owner actor reason incident requested freeze mark at h who
 -- REPLY:   recorded
@@ -40,7 +41,10 @@ end
 redis.call('DEL', mine)
 if A.scope == 'fleet' then redis.call('HINCRBY', K.gate, 'wiped', 1) end
 
-redis.call('HSET', P.tally .. A.id, 'targeted', total, 'waiting', n.running, 'not_running', total - n.running,
+-- What lives and was not counted stood under an order already. An owner's share
+-- of that is not known without a walk, so an owner's order does not say.
+local before = A.scope == 'fleet' and math.max(0, redis.call('ZCARD', K.live) - total) or 0
+redis.call('HSET', P.tally .. A.id, 'targeted', total, 'covered_before', before, 'waiting', n.running, 'not_running', total - n.running,
   'unbooked', total - n.running)
 redis.call('HSET', K.order, 'id', A.id, 'scope', A.scope, 'owner', A.owner, 'actor', A.actor, 'reason', A.reason,
   'incident', A.incident, 'requested', A.requested, 'at', at, 'h', h, 'freeze', A.freeze, 'cursor', '0',
