@@ -33,7 +33,8 @@ local function next_entry()
   return got[1][2][1]
 end
 
-local function set_aside(entry, why)
+local function set_aside(entry, why, id)
+  if id then redis.call('ZREM', K.live, id) end
   redis.call('XADD', K.aside, 'MAXLEN', '~', '1000', '*', 'entry', entry[1], 'reason', why, 'fields', cjson.encode(entry[2] or {}))
 end
 
@@ -45,19 +46,26 @@ local function job_of(entry)
   return nil
 end
 
+-- labels_of: what standing orders look at. Labels that are no object match none;
+-- the worker that gets the job fails it.
+local function labels_of(id)
+  local raw = #gate().rules > 0 and redis.call('HGET', P.job .. id, 'labels') or '{}'
+  local ok, labels = pcall(cjson.decode, raw)
+  return ok and type(labels) == 'table' and labels or {}
+end
+
 -- admit: what becomes of the job an entry names; its epoch when it is granted.
 local function admit(entry)
   local id = job_of(entry)
   if not id then return set_aside(entry, 'the entry names no job') end
   local r = record(P.job .. id)
-  if r == nil then return set_aside(entry, 'the job has no record') end
-  if r == false then return set_aside(entry, 'the record is not a job') end
+  if r == nil then return set_aside(entry, 'the job has no record', id) end
+  if r == false then return set_aside(entry, 'the record is not a job', id) end
   if r.state ~= 'queued' or r.entry ~= entry[1] then return nil end
   local t = now()
   local order = covering(r)
   if order then return kill(id, r, order, 'not_running', t) end
-  local raw = #gate().rules > 0 and redis.call('HGET', P.job .. id, 'labels') or '{}'
-  local block = blocking(r.owner, r.kind, cjson.decode(raw))
+  local block = blocking(r.owner, r.kind, labels_of(id))
   count(r.owner, 'queued', -1)
   if block then
     redis.call('HSET', P.job .. id, 'state', 'parked', 'park_reason', 'blocked', 'blocked_by', block.order)

@@ -5,11 +5,14 @@ local function record(k)
     'attempts', 'max_attempts', 'kind', 'losses', 'leave', 'spent', 'grants', 'order_at', 'order_by', 'order_reason', 'last_end')
   if v.err then return false end
   if not v[1] then return nil end
-  if not v[2] or not v[3] then return false end
+  if not v[2] then return false end
+  local seq, attempts, max_attempts = tonumber(v[3] or ''), tonumber(v[8] or '0'), tonumber(v[9] or '3')
+  local losses, grants = tonumber(v[11] or '0'), tonumber(v[14] or '0')
+  if not (seq and attempts and max_attempts and losses and grants) then return false end
   return {
     state = v[1], owner = v[2], seq = v[3], entry = v[4], order = v[5], worker = v[6], epoch = v[7],
-    attempts = tonumber(v[8] or '0'), max_attempts = tonumber(v[9] or '3'), kind = v[10],
-    losses = tonumber(v[11] or '0'), leave = v[12], spent = v[13] or '0', grants = tonumber(v[14] or '0'),
+    attempts = attempts, max_attempts = max_attempts, kind = v[10],
+    losses = losses, leave = v[12], spent = v[13] or '0', grants = grants,
     order_at = v[15], order_by = v[16], order_reason = v[17], last_end = v[18] or '',
   }
 end
