@@ -11,7 +11,8 @@
 -- INCLUDE: gate record
 local k = P.job .. A.id
 local r = record(k)
-local order = r and covering(r)
+local before = r and (r.state == 'succeeded' or r.state == 'failed') -- any order
+local order = r and not before and covering(r)
 local word = A.estimated == '1' and 'aborted' or 'settled'
 local open = redis.call('HGET', K.reserved, A.call)
 local owed

@@ -1,14 +1,17 @@
 -- ledger: reservations end with the claim. What was reserved and never settled
--- is booked as a flagged estimate, never silently freed.
+-- is booked as a flagged estimate, never silently freed. It answers how much.
 local function close_ledger(id)
   local k = P.reserved .. id
   local open = redis.call('HGETALL', k)
-  if #open == 0 then return end
+  if #open == 0 then return 0 end
+  local sum = 0
   for i = 1, #open, 2 do
     local max, model = string.match(open[i + 1], '^(%d+) (.*)$')
     redis.call('HSET', P.calls .. id, open[i], max .. ' estimated ' .. model)
     redis.call('HINCRBY', P.job .. id, 'spent', max)
+    sum = sum + tonumber(max)
   end
   redis.call('HSET', P.job .. id, 'reserved', '0')
   redis.call('DEL', k)
+  return sum
 end
