@@ -76,6 +76,19 @@ func (c *client) endsWith(want error) {
 	require.ErrorIs(c.t, err, want)
 }
 
+// refuses asserts that a new connection is reset, before or after its handshake
+// is seen.
+func refuses(t *testing.T, p *redistest.Proxy) {
+	t.Helper()
+	late, err := net.Dial("tcp", p.Addr())
+	if err == nil {
+		_ = late.SetReadDeadline(time.Now().Add(soon))
+		_, err = late.Read(make([]byte, 1))
+		_ = late.Close()
+	}
+	require.ErrorIs(t, err, syscall.ECONNRESET)
+}
+
 // bench is a server, a proxy before it, and a key that no other test uses.
 func bench(t *testing.T) (p *redistest.Proxy, direct *redis.Client, key string) {
 	t.Helper()
@@ -142,30 +155,30 @@ func TestProxyResetEndsConnectionsByRST(t *testing.T) {
 	p.Reset()
 	c.endsWith(syscall.ECONNRESET)
 	require.Equal(t, 1, p.Counts().Ended)
-	late, err := net.Dial("tcp", p.Addr())
-	if err == nil { // the reset may come before or after the handshake is seen
-		_, err = late.Read(make([]byte, 1))
-		_ = late.Close()
-	}
-	require.ErrorIs(t, err, syscall.ECONNRESET)
+	refuses(t, p)
 }
 
 func TestProxyFreezeHoldsBothWaysAndLosesNothing(t *testing.T) {
 	t.Parallel()
 	p, direct, key := bench(t)
-	c := dial(t, p.Addr())
+	c, waiting := dial(t, p.Addr()), dial(t, p.Addr())
+	waiting.send("BLPOP", key+"l", "10")
 	c.send("PING")
 	c.wants("+PONG")
+	require.Eventually(t, func() bool { return p.Counts().Requests == 2 }, soon, time.Millisecond)
 	p.Freeze()
 	c.send("INCR", key)
 	c.silent()
 	require.Zero(t, direct.Exists(t.Context(), key).Val(), "the request did not arrive")
+	require.NoError(t, direct.LPush(t.Context(), key+"l", "x").Err())
+	waiting.silent()
 	late := dial(t, p.Addr())
 	late.send("PING")
 	late.silent()
-	require.Equal(t, 2, p.Counts().Held)
+	require.Equal(t, 3, p.Counts().Held)
 	p.Pass()
 	c.wants(":1")
+	waiting.wants("*2")
 	late.wants("+PONG")
 	require.Equal(t, "1", direct.Get(t.Context(), key).Val())
 }
@@ -306,12 +319,7 @@ func TestProxyWithoutServerRefuses(t *testing.T) {
 	c.wants("+PONG")
 	s.Kill()
 	c.endsWith(io.EOF)
-	late, err := net.Dial("tcp", p.Addr())
-	if err == nil {
-		_, err = late.Read(make([]byte, 1))
-		_ = late.Close()
-	}
-	require.ErrorIs(t, err, syscall.ECONNRESET)
+	refuses(t, p)
 }
 
 // What go-redis makes of a lost reply is the reason for this proxy: its
