@@ -21,7 +21,7 @@ if order then
   return { 'killed', order.id }
 end
 redis.call('ZREM', K.later, A.id)
-redis.call('HDEL', k, 'park_reason', 'questions')
+redis.call('HDEL', k, 'park_reason', 'questions', 'blocked_by')
 if A.answers ~= '' then redis.call('HSET', k, 'answers', A.answers) end
 if A.budget ~= '' then redis.call('HSET', k, 'budget', A.budget) end
 count(r.owner, 'parked', -1)
