@@ -11,7 +11,7 @@ if not holds(record(k), A.worker, A.epoch) then return { 'lost' } end
 local last = redis.call('HMGET', k, 'checkpoint', 'checkpoint_sum')
 local n = tonumber(last[1] or '0')
 if tonumber(A.seq) == n and last[2] == A.sum then return { 'saved' } end
-if tonumber(A.seq) <= n then return { 'stale', last[1] } end
+if tonumber(A.seq) <= n then return { 'stale', last[1] or '0' } end
 redis.call('HSET', K.checkpoints, A.seq, A.sum .. ' ' .. A.node .. ' ' .. now() .. '\n' .. A.data)
 local kept = redis.call('HKEYS', K.checkpoints)
 if #kept > tonumber(A.keep) then
