@@ -173,6 +173,16 @@ func TestReportHasEverythingAPersonNeeds(t *testing.T) {
 	require.Contains(t, text, "The vote was tied.")
 }
 
+func TestSummaryIsTheReportWithoutItsParts(t *testing.T) {
+	text := Summary(sample())
+	for _, want := range []string{"**Simulated.**", "### Yes", "1. **Do it**", "| s1 | A \\| B |", "31 model calls, $1.2345."} {
+		require.Contains(t, text, want)
+	}
+	for _, not := range []string{"## s1", "### The discussion", "The Risk Officer"} {
+		require.NotContains(t, text, not)
+	}
+}
+
 func TestAnswerIsReadBackAndAnotherVersionIsRefused(t *testing.T) {
 	data, err := json.Marshal(sample())
 	require.NoError(t, err)

@@ -10,6 +10,25 @@ import (
 // be read as it is.
 func Report(a Answer) string {
 	r := &report{}
+	r.head(a)
+	for _, s := range a.SubProblems {
+		r.sub(s)
+	}
+	r.foot(a)
+	return r.b.String()
+}
+
+// Summary is the report without what was found and said about each part.
+func Summary(a Answer) string {
+	r := &report{}
+	r.head(a)
+	r.foot(a)
+	return r.b.String()
+}
+
+type report struct{ b strings.Builder }
+
+func (r *report) head(a Answer) {
 	r.line("# Deliberation report")
 	if a.Simulated {
 		r.line("> **Simulated.** A simulated model server wrote these texts. They show the form of a deliberation and are no advice.")
@@ -24,15 +43,12 @@ func Report(a Answer) string {
 		r.numbered(a.NextSteps)
 	}
 	r.overview(a.SubProblems)
-	for _, s := range a.SubProblems {
-		r.sub(s)
-	}
-	r.line("---")
-	r.line(fmt.Sprintf("%d model calls, %s.", a.Calls, dollars(a.CostMicroUSD)))
-	return r.b.String()
 }
 
-type report struct{ b strings.Builder }
+func (r *report) foot(a Answer) {
+	r.line("---")
+	r.line(fmt.Sprintf("%d model calls, %s.", a.Calls, dollars(a.CostMicroUSD)))
+}
 
 func (r *report) line(s string) { r.b.WriteString(strings.TrimSpace(s) + "\n\n") }
 
