@@ -83,18 +83,25 @@ func (c *Redis) OpenOrders(ctx context.Context, p int) ([]job.ID, error) {
 	return out, nil
 }
 
-// Fence ends the jobs under an order whose leases are ripe. ok is false when the
-// server is not the one that was watched.
+// Fence ends the jobs under an order whose leases are ripe, looking at limit of
+// them per call until it has seen all. ok is false when the server is not the
+// one that was watched.
 func (c *Redis) Fence(ctx context.Context, p int, ripe job.Ripe, limit int) (fenced []job.Reclaimed, ok bool, err error) {
-	reply, err := c.call(ctx, "fence", rediskit.Place{Slot: c.partitions.Slot(p)}, rediskit.Args{
-		"reaper": ripe.Sampler, "nonce": ripe.Nonce, "run_id": ripe.RunID, "before": ripe.Before, "limit": limit,
-	})
-	if err != nil || reply.Word == "other_server" {
-		return nil, false, err
-	}
-	for i := range reply.Rest {
-		if v := rediskit.Texts(reply.List(i)); len(v) == 3 {
-			fenced = append(fenced, job.Reclaimed{ID: job.ID(v[0]), Worker: v[1], State: job.Killed})
+	for skip, looked := 0, limit; looked == limit; {
+		reply, err := c.call(ctx, "fence", rediskit.Place{Slot: c.partitions.Slot(p)}, rediskit.Args{
+			"reaper": ripe.Sampler, "nonce": ripe.Nonce, "run_id": ripe.RunID, "before": ripe.Before,
+			"skip": skip, "limit": limit,
+		})
+		if err != nil || reply.Word == "other_server" {
+			return fenced, false, err
+		}
+		looked = int(reply.Int(0))
+		skip += looked
+		for i := 1; i < len(reply.Rest); i++ {
+			if v := rediskit.Texts(reply.List(i)); len(v) == 3 {
+				fenced = append(fenced, job.Reclaimed{ID: job.ID(v[0]), Worker: v[1], State: job.Killed})
+				skip--
+			}
 		}
 	}
 	return fenced, true, nil
