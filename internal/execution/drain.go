@@ -38,7 +38,7 @@ func (w *Worker) drain(ctx context.Context, takers *sync.WaitGroup) error {
 		for _, r := range w.all() {
 			r.stop(&job.Stop{Kind: job.StopDraining})
 		}
-		clean = w.within(done, w.cfg.DrainGrace)
+		clean = w.within(done, w.cfg.DrainGrace) || w.lastCall(done)
 	}
 	if !clean {
 		w.settle()
@@ -92,6 +92,27 @@ func (w *Worker) all() []*run {
 		out = append(out, r)
 	}
 	return out
+}
+
+// hurried is what a second signal leaves of the grace: enough for work that
+// obeys at once to be handed back.
+const hurried = 250 * time.Millisecond
+
+// lastCall is that little while, when the grace was cut short.
+func (w *Worker) lastCall(done <-chan struct{}) bool {
+	select {
+	case <-w.hurry:
+	default:
+		return false
+	}
+	t := time.NewTimer(min(hurried, w.cfg.DrainGrace))
+	defer t.Stop()
+	select {
+	case <-done:
+		return true
+	case <-t.C:
+		return false
+	}
 }
 
 // within waits for done for at most d; Hurry ends the wait.
