@@ -49,6 +49,7 @@ func mayImport() map[string]string {
 		"execution":              "job rediskit clock telemetry",
 		"execution/deliberation": "job problem execution/model execution/price",
 		"execution/process":      "job clock",
+		"execution/canary":       "job",
 		"execution/model":        "job",
 		"execution/price":        "job",
 
@@ -89,6 +90,7 @@ func never() []struct{ room, banned, reason string } {
 		{"cmd/worker", "api console", "the hands have no door for clients: who reaches a worker must not be able to order anything"},
 		{"execution/deliberation", "rediskit lease control github.com/redis/go-redis/v9", blind},
 		{"execution/process", "rediskit lease control github.com/redis/go-redis/v9", blind},
+		{"execution/canary", "rediskit lease control github.com/redis/go-redis/v9", blind},
 		{"execution/model", "rediskit lease control github.com/redis/go-redis/v9", blind},
 		{"client", "job access api rediskit", "other programs import client; what is internal must stay free to change"},
 	}
@@ -144,7 +146,7 @@ func TestEveryRoomHasItsDocument(t *testing.T) {
 		if room == "internal" || room == "cmd" && !slices.ContainsFunc(files, func(f source) bool { return !f.test }) {
 			continue // tests of the tree, without a package of its own
 		}
-		i := slices.IndexFunc(files, func(f source) bool { return path.Base(f.path) == "doc.go" })
+		i := slices.IndexFunc(files, documents)
 		if !assert.GreaterOrEqual(t, i, 0, "%s has no doc.go. It says what the room is and is not, its states and invariants, what happens when things fail, and its files.", room) {
 			continue
 		}
@@ -157,6 +159,13 @@ func TestEveryRoomHasItsDocument(t *testing.T) {
 			"%s must begin with %q", files[i].path, want)
 		documentsFiles(t, files, doc)
 	}
+}
+
+// documents says whether a file holds its room's document: doc.go, or main.go
+// of a command that only starts something.
+func documents(f source) bool {
+	base := path.Base(f.path)
+	return base == "doc.go" || base == "main.go" && f.Name.Name == "main" && f.Doc.Text() != ""
 }
 
 var goFile = regexp.MustCompile(`\b[a-z][a-z0-9_]*\.go\b`)
@@ -220,7 +229,7 @@ func words() map[string]string {
 	return map[string]string{
 		"task": "job", "tenant": "owner", "heartbeat": "beat", "unfreeze": "thaw", "suspend": "park",
 		"terminate": "kill", "abort": "kill", "enqueue": "submit", "dequeue": "grant", "requeue": "release",
-		"queue": "road", "shutdown": "drain", "lock": "lease", "tombstone": "order", "refund": "settle",
+		"queue": "road", "lock": "lease", "tombstone": "order", "refund": "settle",
 	}
 }
 
@@ -286,23 +295,62 @@ func aborts(call *ast.CallExpr) bool {
 }
 
 func TestTestsDoNotSleep(t *testing.T) {
-	for _, f := range walk(t).files {
+	tr := walk(t)
+	for _, f := range tr.files {
 		if !f.test {
 			continue
 		}
+		helpers := bubbles(tr.rooms[f.room])
 		for _, d := range f.Decls {
-			fn, ok := d.(*ast.FuncDecl)
-			if ok && strings.Contains(fn.Doc.Text(), "bubble") {
-				continue // it says that it runs in one
+			if fn, ok := d.(*ast.FuncDecl); ok && helpers[fn.Name.Name] {
+				continue
 			}
 			ast.Inspect(d, func(n ast.Node) bool {
-				if isCall(n, "synctest", "Test") {
+				if isCall(n, "synctest", "Test") || helpers[called(n)] {
 					return false // in a bubble, to sleep is to turn the clock
 				}
-				assert.False(t, isCall(n, "time", "Sleep"), "%s sleeps. Wait for what must happen (require.Eventually, a channel), or put the time into a synctest bubble; a helper of bubbles says so in its comment.", f.path)
+				if isCall(n, "time", "Sleep") {
+					assert.Fail(t, "a test sleeps", "%s sleeps. Wait for what must happen (require.Eventually, a channel), or put the time into a synctest bubble; a helper of bubbles says so in its comment.", f.at(n))
+				}
 				return true
 			})
 		}
+	}
+}
+
+// bubbles are a room's test functions that open a synctest bubble, or say in
+// their comment that they run in one.
+func bubbles(files []source) map[string]bool {
+	found := map[string]bool{}
+	for _, f := range files {
+		for _, d := range f.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok || !f.test || strings.HasPrefix(fn.Name.Name, "Test") {
+				continue
+			}
+			found[fn.Name.Name] = strings.Contains(fn.Doc.Text(), "bubble")
+			ast.Inspect(fn, func(n ast.Node) bool {
+				found[fn.Name.Name] = found[fn.Name.Name] || isCall(n, "synctest", "Test")
+				return true
+			})
+		}
+	}
+	return found
+}
+
+// called is the name of the function or method that a call calls.
+func called(n ast.Node) string {
+	call, ok := n.(*ast.CallExpr)
+	if !ok {
+		return ""
+	}
+	switch fn := call.Fun.(type) {
+	case *ast.Ident:
+		return fn.Name
+	case *ast.SelectorExpr:
+		return fn.Sel.Name
+	default:
+		return ""
 	}
 }
 
