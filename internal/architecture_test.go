@@ -297,20 +297,14 @@ func aborts(call *ast.CallExpr) bool {
 func TestTestsDoNotSleep(t *testing.T) {
 	tr := walk(t)
 	for _, f := range tr.files {
-		if !f.test {
-			continue
-		}
-		helpers := bubbles(tr.rooms[f.room])
+		bubbles := bubbles(tr.rooms[f.room])
 		for _, d := range f.Decls {
-			if fn, ok := d.(*ast.FuncDecl); ok && helpers[fn.Name.Name] {
+			if !f.test || inBubble(d, bubbles) {
 				continue
 			}
 			ast.Inspect(d, func(n ast.Node) bool {
-				if isCall(n, "synctest", "Test") || helpers[called(n)] {
-					return false // in a bubble, to sleep is to turn the clock
-				}
 				if isCall(n, "time", "Sleep") {
-					assert.Fail(t, "a test sleeps", "%s sleeps. Wait for what must happen (require.Eventually, a channel), or put the time into a synctest bubble; a helper of bubbles says so in its comment.", f.at(n))
+					assert.Fail(t, "a test sleeps", "%s: wait for what must happen (require.Eventually, a channel), or put the time into a synctest bubble, where to sleep is to turn the clock; a helper of bubbles says so in its comment", f.at(n))
 				}
 				return true
 			})
@@ -318,40 +312,29 @@ func TestTestsDoNotSleep(t *testing.T) {
 	}
 }
 
-// bubbles are a room's test functions that open a synctest bubble, or say in
+// bubbles are a room's test helpers that open a synctest bubble, or say in
 // their comment that they run in one.
 func bubbles(files []source) map[string]bool {
 	found := map[string]bool{}
 	for _, f := range files {
 		for _, d := range f.Decls {
-			fn, ok := d.(*ast.FuncDecl)
-			if !ok || !f.test || strings.HasPrefix(fn.Name.Name, "Test") {
-				continue
+			if fn, ok := d.(*ast.FuncDecl); ok && f.test {
+				found[fn.Name.Name] = strings.Contains(fn.Doc.Text(), "bubble") || inBubble(fn, nil)
 			}
-			found[fn.Name.Name] = strings.Contains(fn.Doc.Text(), "bubble")
-			ast.Inspect(fn, func(n ast.Node) bool {
-				found[fn.Name.Name] = found[fn.Name.Name] || isCall(n, "synctest", "Test")
-				return true
-			})
 		}
 	}
 	return found
 }
 
-// called is the name of the function or method that a call calls.
-func called(n ast.Node) string {
-	call, ok := n.(*ast.CallExpr)
-	if !ok {
-		return ""
-	}
-	switch fn := call.Fun.(type) {
-	case *ast.Ident:
-		return fn.Name
-	case *ast.SelectorExpr:
-		return fn.Sel.Name
-	default:
-		return ""
-	}
+// inBubble says whether a declaration is one of the helpers, uses one, or opens
+// a bubble itself.
+func inBubble(d ast.Decl, helpers map[string]bool) (in bool) {
+	ast.Inspect(d, func(n ast.Node) bool {
+		id, ok := n.(*ast.Ident)
+		in = in || isCall(n, "synctest", "Test") || ok && helpers[id.Name]
+		return !in
+	})
+	return in
 }
 
 // isCall says whether a node is a call of pkg.name.
