@@ -150,6 +150,9 @@ func (s *eventStream) more(ctx context.Context, out *eventWriter, had int) ([]jo
 			return events, err
 		}
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	if err := out.write([]byte(": beat\n\n")); err != nil {
 		return nil, err
 	}

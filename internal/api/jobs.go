@@ -122,6 +122,7 @@ func (d *Door) list(ctx context.Context, in *listQuery) (*answer[jobsView], erro
 	if err != nil {
 		return nil, err
 	}
+	q.Submitter = permit.MustHaveSubmitted()
 	bound := in.bound(actor.Subject, target.Owner)
 	if q.Cursor, err = d.unseal(in.Cursor, bound...); err != nil {
 		return nil, err
@@ -132,9 +133,6 @@ func (d *Door) list(ctx context.Context, in *listQuery) (*answer[jobsView], erro
 	}
 	out := jobsView{Jobs: []jobView{}, Next: d.seal(page.Next, bound...)}
 	for _, j := range page.Jobs {
-		if by := permit.MustHaveSubmitted(); by != "" && j.Submitter != by {
-			continue
-		}
 		j.Input = nil
 		out.Jobs = append(out.Jobs, viewJob(j))
 	}

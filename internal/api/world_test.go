@@ -114,7 +114,13 @@ func (f fakeJobs) Job(_ context.Context, id job.ID) (job.Job, error) {
 func (f fakeJobs) List(_ context.Context, q job.Query) (job.Page, error) {
 	defer f.lock()()
 	f.queries = append(f.queries, q)
-	return f.page, f.fail
+	page := job.Page{Next: f.page.Next}
+	for _, j := range f.page.Jobs {
+		if q.Submitter == "" || q.Submitter == j.Submitter {
+			page.Jobs = append(page.Jobs, j)
+		}
+	}
+	return page, f.fail
 }
 
 func (f fakeEvents) Read(ctx context.Context, _ job.ID, after string, wait time.Duration, limit int) ([]job.StreamEvent, error) {

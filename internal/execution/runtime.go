@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -48,6 +49,9 @@ func newRuntime(w *Worker, r *run, ctx context.Context) *runtime { //nolint:revi
 
 // Event implements job.Runtime.
 func (rt *runtime) Event(ctx context.Context, e job.Event) error {
+	if strings.HasPrefix(e.Type, "job.") {
+		return fmt.Errorf("%w: type %q; job.* is the fleet's own", ErrBadEvent, e.Type)
+	}
 	if e.Type == "" || len(e.Data) > MaxEvent || !json.Valid(e.Data) {
 		return fmt.Errorf("%w: type %q with %d bytes; want a type and a JSON value of at most %d bytes", ErrBadEvent, e.Type, len(e.Data), MaxEvent)
 	}

@@ -141,9 +141,10 @@ func TestEventsThatAreRefused(t *testing.T) {
 	f := newFakes()
 	inside(t, f, func(ctx context.Context, rt job.Runtime) {
 		for name, e := range map[string]job.Event{
-			"no type":   {Data: json.RawMessage(`{}`)},
-			"no JSON":   {Type: "x", Data: json.RawMessage(`{`)},
-			"too large": {Type: "x", Data: append(append([]byte{'"'}, make([]byte, MaxEvent)...), '"')},
+			"no type":     {Data: json.RawMessage(`{}`)},
+			"the fleet's": {Type: "job.killed", Data: json.RawMessage(`{}`)},
+			"no JSON":     {Type: "x", Data: json.RawMessage(`{`)},
+			"too large":   {Type: "x", Data: append(append([]byte{'"'}, make([]byte, MaxEvent)...), '"')},
 		} {
 			require.ErrorIs(t, rt.Event(ctx, e), ErrBadEvent, name)
 		}

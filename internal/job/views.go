@@ -15,10 +15,12 @@ type Admission struct {
 // Query asks for jobs. Zero fields do not filter.
 type Query struct {
 	// Owner is empty only for an admin who asks for every owner's jobs.
-	Owner  string
-	States []State // Visible states
-	Labels map[string]string
-	Kind   string
+	Owner string
+	// Submitter, when set, filters by who asked: what a service may see.
+	Submitter string
+	States    []State // Visible states
+	Labels    map[string]string
+	Kind      string
 	// Cursor is an opaque position that [Page.Next] gave, already verified.
 	Cursor string
 	// Limit is 1 to 200.

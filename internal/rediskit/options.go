@@ -1,6 +1,7 @@
 package rediskit
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -25,6 +26,9 @@ type Config struct {
 	TLS *tls.Config
 	// JobConns is the size of the jobs pool, slots + 1 or so; 0 means 10.
 	JobConns int
+	// ControlConns is the size of the control pool: one connection for each
+	// blocking read under way; 0 means 64.
+	ControlConns int
 	// ClientName shows in CLIENT LIST; empty means "gavel".
 	ClientName string
 }
@@ -54,9 +58,7 @@ func Open(cfg Config) (Clients, error) {
 	if err != nil {
 		return Clients{}, err
 	}
-	if cfg.JobConns == 0 {
-		cfg.JobConns = 10
-	}
+	cfg.JobConns, cfg.ControlConns = cmp.Or(cfg.JobConns, 10), cmp.Or(cfg.ControlConns, 64)
 	build := func(role string, conns int) redis.UniversalClient {
 		o := *base
 		o.PoolSize = conns
@@ -64,7 +66,7 @@ func Open(cfg Config) (Clients, error) {
 		return cfg.client(&o)
 	}
 	return Clients{
-		Control: build("control", 64),
+		Control: build("control", cfg.ControlConns),
 		Lease:   build("lease", 8),
 		Jobs:    build("jobs", cfg.JobConns),
 	}, nil

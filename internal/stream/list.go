@@ -103,7 +103,7 @@ func (w *walk) partition(ctx context.Context, p int, below string) (string, erro
 }
 
 func matches(q job.Query, j job.Job) bool {
-	if q.Kind != "" && q.Kind != j.Kind {
+	if q.Submitter != "" && q.Submitter != j.Submitter || q.Kind != "" && q.Kind != j.Kind {
 		return false
 	}
 	if len(q.States) > 0 && !slices.Contains(q.States, j.Visible()) {

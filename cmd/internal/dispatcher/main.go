@@ -21,6 +21,10 @@ const About = "Gavel's door: takes jobs and kills over HTTP, checks who may, and
 // keysEvery is how often the keys file is looked at for changes.
 const keysEvery = 2 * time.Second
 
+// maxStreams is how many event streams a dispatcher follows at once: each holds
+// a connection while it waits.
+const maxStreams = 512
+
 // Main runs a dispatcher process until ctx ends and its requests are answered.
 func Main(ctx context.Context, cfg Config, stderr io.Writer) error {
 	log, _, err := telemetry.NewLogger(cfg.Telemetry(), stderr)
@@ -44,7 +48,7 @@ func Run(ctx context.Context, cfg Config, log *zap.Logger, ready func(addr strin
 		auth = keys
 		go keys.Keep(ctx, keysEvery, func(err error) { log.Warn("keys file not read; the last good keys stay in force", zap.Error(err)) })
 	}
-	fleet, err := cfg.Connect(ctx, "gavel-dispatcher", 32, log)
+	fleet, err := cfg.Connect(ctx, "gavel-dispatcher", settings.Conns{Jobs: 32, Control: maxStreams}, log)
 	if err != nil {
 		return err
 	}

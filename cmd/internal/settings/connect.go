@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
 	"github.com/rtfm-si/gavel/internal/rediskit"
@@ -26,13 +27,16 @@ func (f Fleet) Runner() rediskit.Runner {
 	return rediskit.Runner{Client: f.Clients.Jobs, Profile: f.Profile}
 }
 
+// Conns is how many connections two of the three clients may have.
+type Conns struct{ Jobs, Control int }
+
 // Connect opens the three clients and meets the fleet, waiting for a Redis that
 // is not up yet until ctx ends. One that is unfit is refused at once.
-func (r Redis) Connect(ctx context.Context, name string, jobConns int, log *zap.Logger) (Fleet, error) {
+func (r Redis) Connect(ctx context.Context, name string, conns Conns, log *zap.Logger) (Fleet, error) {
 	if r.Profile == "" {
 		r.Profile = rediskit.Server
 	}
-	cfg := rediskit.Config{URL: r.URL, Master: r.Master, Cluster: r.Cluster, JobConns: jobConns, ClientName: name}
+	cfg := rediskit.Config{URL: r.URL, Master: r.Master, Cluster: r.Cluster, JobConns: conns.Jobs, ControlConns: conns.Control, ClientName: name}
 	if r.CA != "" {
 		pool, err := readCA(r.CA)
 		if err != nil {
@@ -40,6 +44,7 @@ func (r Redis) Connect(ctx context.Context, name string, jobConns int, log *zap.
 		}
 		cfg.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	}
+	redis.SetLogger(redisLog{log})
 	clients, err := rediskit.Open(cfg)
 	if err != nil {
 		return Fleet{}, err
@@ -76,4 +81,13 @@ func readCA(path string) (*x509.CertPool, error) {
 		return nil, fmt.Errorf("read the CA of redis: %s has no certificate in PEM form", path)
 	}
 	return pool, nil
+}
+
+// redisLog takes what the Redis client says of its connections. What matters of
+// it comes back as an error and is logged where it is dealt with.
+type redisLog struct{ log *zap.Logger }
+
+// Printf implements the client's logger.
+func (l redisLog) Printf(_ context.Context, format string, v ...any) {
+	l.log.Debug("redis client: " + fmt.Sprintf(format, v...))
 }

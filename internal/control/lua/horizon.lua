@@ -63,6 +63,6 @@ end
 new_head(A.mark)
 redis.call('XADD', K.control, 'MAXLEN', '~', '10000', '*', 'order', A.id, 'scope', A.scope, 'owner', A.owner,
   'h', h, 'actor', A.actor, 'reason', A.reason)
-audit(t, again and 'kill-again' or 'kill', 'allowed', 'who', A.who, 'scope', A.scope, 'owner', A.owner, 'reason', A.reason,
+audit(t, 'kill-' .. A.scope, 'allowed', 'rule', again and 'again' or '', 'who', A.who, 'scope', A.scope, 'owner', A.owner, 'reason', A.reason,
   'incident', A.incident, 'order', A.id, 'freeze', A.freeze, 'targeted', total, 'running', n.running)
 return done()

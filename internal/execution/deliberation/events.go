@@ -9,8 +9,12 @@ import (
 	"github.com/rtfm-si/gavel/internal/job"
 )
 
-// maxEventText keeps an event well below what the runtime takes.
-const maxEventText = 16 << 10
+// The runtime takes events of 64 KiB. A text is cut long before that; lists are
+// left out of an event that is still too large, and it says so.
+const (
+	maxEventText = 16 << 10
+	maxEvent     = 60 << 10
+)
 
 // emit appends an event for the owner, with what the job has cost so far.
 func (r *run) emit(ctx context.Context, kind string, data map[string]any) error {
@@ -22,6 +26,9 @@ func (r *run) emit(ctx context.Context, kind string, data map[string]any) error 
 		out[k] = v
 	}
 	raw, err := json.Marshal(out)
+	if err == nil && len(raw) > maxEvent {
+		raw, err = json.Marshal(withoutLists(out))
+	}
 	if err != nil {
 		return fmt.Errorf("encode event %s: %w", kind, err)
 	}
@@ -29,6 +36,17 @@ func (r *run) emit(ctx context.Context, kind string, data map[string]any) error 
 		return r.broken(ctx, "report "+kind, err)
 	}
 	return nil
+}
+
+func withoutLists(data map[string]any) map[string]any {
+	out := map[string]any{"shortened": true}
+	for k, v := range data {
+		switch v.(type) {
+		case string, int, bool, job.MicroUSD:
+			out[k] = v
+		}
+	}
+	return out
 }
 
 // cost is what the job has spent: before this attempt, and in it.

@@ -95,10 +95,8 @@ func New(cfg Config, chat Chat, prices *price.Table) (*Executor, error) {
 	if _, err := prices.Of(cfg.Model); err != nil {
 		return nil, fmt.Errorf("configure deliberations: default model: %w", err)
 	}
-	for _, g := range []graph{wholeGraph(), subGraph()} {
-		if err := g.validate(); err != nil {
-			return nil, err
-		}
+	if err := sound(wholeGraph(), subGraph()); err != nil {
+		return nil, err
 	}
 	personas, err := problem.Personas()
 	if err != nil {

@@ -267,3 +267,86 @@ func TestAnAttemptThatIsCutInMidCallAsksForThatCallAgainUnderItsOwnID(t *testing
 		cancel(nil)
 	}
 }
+
+func TestAnEventIsNeverLargerThanTheRuntimeTakes(t *testing.T) {
+	rt := newMemory()
+	r := &run{rt: rt, work: rt.work(one)}
+	require.NoError(t, r.emit(t.Context(), "done", map[string]any{"synthesis": strings.Repeat("é", 20_000), "calls": 3}))
+	require.NoError(t, r.emit(t.Context(), "done", map[string]any{"calls": 3, "list": strings.Split(strings.Repeat("x ", 50_000), " ")}))
+	require.Len(t, events(rt, "done"), 2)
+	require.Less(t, len(rt.events[0].Data), 20_000)
+	require.JSONEq(t, `{"calls":3,"cost_micro_usd":0,"shortened":true}`, string(rt.events[1].Data))
+}
+
+// edited is a model whose answers to some calls are put in its mouth.
+type edited struct {
+	chat Chat
+	edit func(req model.Request, reply *model.Reply)
+}
+
+func (c edited) Chat(ctx context.Context, req model.Request, before func() error) (model.Reply, error) {
+	reply, err := c.chat.Chat(ctx, req, before)
+	c.edit(req, &reply)
+	return reply, err
+}
+
+func TestTheFacilitatorMayCallForTheVoteButNotBeforeAnybodyHasAnswered(t *testing.T) {
+	b := newBench(t, modelsim.Config{})
+	b.exec.chat = edited{b.exec.chat, func(req model.Request, reply *model.Reply) {
+		switch {
+		case strings.Contains(req.Call, "/facilitate"):
+			reply.Text = `{"next":"vote","focus":""}`
+		case strings.Contains(req.Call, "/check"):
+			reply.Text = `{"convergence":10,"novelty":90}`
+		}
+	}}
+	a, err := b.run(t.Context(), newMemory(), strings.Replace(one, `"max_rounds":2`, `"max_rounds":3`, 1))
+	require.NoError(t, err)
+	require.Equal(t, 2, a.SubProblems[0].Rounds)
+	require.Equal(t, stopFacilitator, a.SubProblems[0].StoppedBy)
+}
+
+func TestAfterAFailureNothingNewBeginsAnywhere(t *testing.T) {
+	b := newBench(t, modelsim.Config{})
+	rt := newMemory()
+	failed := make(chan struct{})
+	rt.onReserve = func(c job.Call) error {
+		if c.ID == "s1/select" {
+			defer close(failed)
+			return &job.Park{Reason: "budget"}
+		}
+		return nil
+	}
+	b.exec.chat = edited{b.exec.chat, func(req model.Request, _ *model.Reply) {
+		if req.Call == "s2/select" {
+			<-failed // its reply arrives when the other part has failed
+		}
+	}}
+	_, err := b.run(t.Context(), rt, smallInput)
+	var park *job.Park
+	require.ErrorAs(t, err, &park)
+	require.Contains(t, rt.settled, "s2/select", "what was under way is finished")
+	for id := range rt.reserved {
+		require.False(t, strings.HasPrefix(id, "s2/r1/"), "%s was begun", id)
+	}
+}
+
+func TestAFindingIsHeardByThePartsThatRestOnIt(t *testing.T) {
+	b := newBench(t, modelsim.Config{})
+	var heard string
+	b.exec.chat = edited{b.exec.chat, func(req model.Request, _ *model.Reply) {
+		if req.Call == "s3/select" {
+			heard = req.Messages[1].Text
+		}
+	}}
+	a, err := b.run(t.Context(), newMemory(), smallInput)
+	require.NoError(t, err)
+	require.Equal(t, []string{"s1", "s2"}, a.SubProblems[2].DependsOn)
+	require.Contains(t, heard, "# Finding of s1")
+	require.Contains(t, heard, a.SubProblems[1].Action)
+}
+
+func TestNewChecksItsGraphs(t *testing.T) {
+	require.ErrorContains(t, sound(graph{name: "g", start: "a", edges: map[node][]edge{"a": {{to: "a"}}}}), "no way from a")
+	require.NoError(t, sound(wholeGraph(), subGraph()))
+}

@@ -55,6 +55,16 @@ func (g graph) validate() error {
 	return nil
 }
 
+// sound validates graphs.
+func sound(graphs ...graph) error {
+	for _, g := range graphs {
+		if err := g.validate(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func counted(e edge) bool   { return e.counted }
 func uncounted(e edge) bool { return !e.counted }
 

@@ -170,10 +170,7 @@ func (cc *call) run(ctx context.Context) (Reply, error) {
 		option.WithMaxRetries(0),
 		option.WithHeader(HeaderJob, cc.req.Job),
 		option.WithHeader(HeaderCall, cc.req.Call),
-		option.WithHTTPClient(&http.Client{
-			Transport:     cc.wire,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}),
+		option.WithHTTPClient(&http.Client{Transport: cc.wire}),
 	)
 	stream := service.NewStreaming(ctx, cc.params())
 	var reply Reply

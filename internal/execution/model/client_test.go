@@ -216,8 +216,10 @@ func TestAServerThatDoesNotCloseItsFinishedStreamIsLeft(t *testing.T) {
 		stream(w, word("x"), stop, usage, done)
 		<-r.Context().Done()
 	})
+	begin := time.Now()
 	reply, err := c.Chat(t.Context(), ask("hi"), yes)
 	require.NoError(t, err)
+	require.Less(t, time.Since(begin), 10*time.Second)
 	require.Equal(t, "x", reply.Text)
 	require.True(t, reply.Reported)
 }
@@ -360,7 +362,35 @@ func TestCancellingClosesTheSocketAtOnce(t *testing.T) {
 	}
 }
 
-func TestBeforeIsNotCalledOnceChatHasReturned(t *testing.T) {
+func TestWhoClosesTheGateKnowsOnWhichSideTheRequestIs(t *testing.T) {
+	calls := 0
+	g := &gate{before: func() error { calls++; return nil }, refused: func(error) {}}
+	sent, err := g.close()
+	require.False(t, sent)
+	require.NoError(t, err)
+	var out strings.Builder
+	_, err = g.write(&out, []byte("POST"))
+	require.ErrorIs(t, err, errRefused)
+	require.Empty(t, out.String())
+	require.Zero(t, calls, "before is not asked once the call is over")
+
+	// A call that is cancelled between before and the write waits for the write.
+	checked, cancelled := make(chan struct{}), make(chan struct{})
+	g = &gate{before: func() error { close(checked); <-cancelled; return nil }, refused: func(error) {}}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = g.write(&out, []byte("POST"))
+	}()
+	<-checked
+	go close(cancelled)
+	sent, _ = g.close()
+	require.True(t, sent)
+	require.Equal(t, "POST", out.String())
+	<-done
+}
+
+func TestACancelledCallWaitsForItsBefore(t *testing.T) {
 	c := served(t, func(w http.ResponseWriter, _ *http.Request) { stream(w, word("x"), stop, done) })
 	ctx, cancel := context.WithCancel(t.Context())
 	var inside atomic.Int32
@@ -369,7 +399,7 @@ func TestBeforeIsNotCalledOnceChatHasReturned(t *testing.T) {
 		cancel()
 		<-ctx.Done()
 		inside.Add(-1)
-		return nil
+		return context.Cause(ctx)
 	})
 	require.ErrorIs(t, err, context.Canceled)
 	require.Zero(t, inside.Load(), "it had come to its end")

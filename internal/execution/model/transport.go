@@ -35,30 +35,29 @@ type gate struct {
 	err  error
 }
 
-// pass asks before. It is called from the transport's own goroutine, which may
-// lag behind a cancelled call: after [gate.close] it only refuses.
-func (g *gate) pass() error {
+// write asks before and then writes, in one piece: nothing comes between the two,
+// and whoever closes the gate knows which side of it the request is on. It is
+// called from the transport's own goroutine, which may lag behind a cancelled
+// call: after [gate.close] it only refuses.
+func (g *gate) write(to io.Writer, p []byte) (int, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
 	case g.err != nil:
-		return g.err
+		return 0, g.err
 	case g.shut:
-		return errRefused
+		return 0, errRefused
 	}
 	if g.err = g.before(); g.err != nil {
 		g.refused(g.err)
+		return 0, g.err
 	}
-	return g.err
+	n, err := to.Write(p)
+	g.sent = g.sent || n > 0
+	return n, err //nolint:wrapcheck // the transport knows errors by identity
 }
 
-func (g *gate) wrote() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.sent = true
-}
-
-// close waits for a running before and lets no other begin.
+// close waits for a write that has begun and lets no other begin.
 func (g *gate) close() (sent bool, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -87,15 +86,11 @@ func (c *gatedConn) Write(p []byte) (int, error) {
 	if g == nil {
 		return c.Conn.Write(p) //nolint:wrapcheck // the transport knows errors by identity
 	}
-	if err := g.pass(); err != nil {
-		return 0, err
-	}
-	n, err := c.Conn.Write(p)
+	n, err := g.write(c.Conn, p)
 	if n > 0 {
-		g.wrote()
 		c.arm(nil)
 	}
-	return n, err //nolint:wrapcheck // the transport knows errors by identity
+	return n, err
 }
 
 // gated finds the gate of a connection below its encryption.
