@@ -17,6 +17,7 @@ for _, id in ipairs(ids) do
   local t = now()
   if not r or r.state ~= 'running' then
     redis.call('ZREM', K.leases, id)
+    if not r then redis.call('ZREM', K.live, id) end
   else
     local order = covering(r)
     local attempts = r.leave == '1' and r.attempts or r.attempts + 1
