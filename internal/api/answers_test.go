@@ -301,7 +301,7 @@ func TestAConfigThatCannotWorkIsRefused(t *testing.T) {
 		"Config.Partitions":        func(c *Config) { c.Partitions = 0 },
 		"Config.CursorKey":         func(c *Config) { c.CursorKey = []byte("short") },
 		"Config.Kinds is empty":    func(c *Config) { c.Kinds = nil },
-		"Config.StreamFor":         func(c *Config) { c.Heartbeat, c.StreamFor = time.Minute, time.Second },
+		"Config.StreamFor":         func(c *Config) { c.KeepAlive, c.StreamFor = time.Minute, time.Second },
 	} {
 		cfg := config(newWorld())
 		change(&cfg)

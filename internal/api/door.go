@@ -45,9 +45,9 @@ type Config struct {
 	Log     *zap.Logger
 	// Now is the dispatcher's clock.
 	Now func() time.Time
-	// Heartbeat is how often an idle event stream says that it is alive; 0 is
+	// KeepAlive is how often an idle event stream says that it is alive; 0 is
 	// 15 s.
-	Heartbeat time.Duration
+	KeepAlive time.Duration
 	// StreamFor is how long one event stream may last before the client has to
 	// come again and show its credential; 0 is 15 minutes.
 	StreamFor time.Duration
@@ -75,8 +75,8 @@ func New(cfg Config) (*Door, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	if cfg.Heartbeat == 0 {
-		cfg.Heartbeat = 15 * time.Second
+	if cfg.KeepAlive == 0 {
+		cfg.KeepAlive = 15 * time.Second
 	}
 	if cfg.StreamFor == 0 {
 		cfg.StreamFor = 15 * time.Minute
@@ -115,8 +115,8 @@ func (cfg Config) check() error {
 			return fmt.Errorf("api: Config.Kinds: %w", err)
 		}
 	}
-	if cfg.Heartbeat < 0 || cfg.StreamFor < 0 || cfg.StreamFor > 0 && cfg.StreamFor < cfg.Heartbeat {
-		return errors.New("api: Config.StreamFor must not be shorter than Heartbeat, nor either negative")
+	if cfg.KeepAlive < 0 || cfg.StreamFor < 0 || cfg.StreamFor > 0 && cfg.StreamFor < cfg.KeepAlive {
+		return errors.New("api: Config.StreamFor must not be shorter than KeepAlive, nor either negative")
 	}
 	return nil
 }

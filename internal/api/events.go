@@ -141,7 +141,7 @@ func (s *eventStream) more(ctx context.Context, out *eventWriter, had int) ([]jo
 	if s.over || had == eventsPerRead {
 		return s.next(ctx, 0)
 	}
-	for end := time.Now().Add(s.door.cfg.Heartbeat); ; {
+	for end := time.Now().Add(s.door.cfg.KeepAlive); ; {
 		left := time.Until(end)
 		if left <= 0 || ctx.Err() != nil {
 			break

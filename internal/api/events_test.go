@@ -121,7 +121,7 @@ func TestEventsForAdminsAreShownToAdminsOnly(t *testing.T) {
 func TestAnIdleStreamBeatsAndNoticesTheEnd(t *testing.T) {
 	w := newWorld()
 	w.events = []job.StreamEvent{event("1-0", "a")}
-	base, _ := serve(t, open(t, w, func(c *Config) { c.Heartbeat = 10 * time.Millisecond }))
+	base, _ := serve(t, open(t, w, func(c *Config) { c.KeepAlive = 10 * time.Millisecond }))
 	_, lines := follow(t, base, "owner", "")
 	beats := 0
 	for beats < 3 && lines.Scan() {
@@ -142,7 +142,7 @@ func TestAnIdleStreamBeatsAndNoticesTheEnd(t *testing.T) {
 
 // A room that comes back empty before its time is asked again: the client hears
 // a beat, and the record is read, once per heartbeat and no more often.
-func TestABeatComesOncePerHeartbeat(t *testing.T) {
+func TestABeatComesOncePerKeepAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
 		w.events = []job.StreamEvent{event("1-0", "a")}
@@ -163,7 +163,7 @@ func TestABeatComesOncePerHeartbeat(t *testing.T) {
 func TestAStreamEndsAfterItsTime(t *testing.T) {
 	w := newWorld()
 	w.events = []job.StreamEvent{event("1-0", "a")}
-	base, _ := serve(t, open(t, w, func(c *Config) { c.Heartbeat, c.StreamFor = 10*time.Millisecond, 50*time.Millisecond }))
+	base, _ := serve(t, open(t, w, func(c *Config) { c.KeepAlive, c.StreamFor = 10*time.Millisecond, 50*time.Millisecond }))
 	_, lines := follow(t, base, "owner", "")
 	require.Equal(t, []string{"1-0"}, ids(lines, -1))
 	require.NoError(t, lines.Err())
@@ -172,7 +172,7 @@ func TestAStreamEndsAfterItsTime(t *testing.T) {
 func TestAStreamEndsWhenRedisGoes(t *testing.T) {
 	w := newWorld()
 	w.events = []job.StreamEvent{event("1-0", "a")}
-	base, _ := serve(t, open(t, w, func(c *Config) { c.Heartbeat = 10 * time.Millisecond }))
+	base, _ := serve(t, open(t, w, func(c *Config) { c.KeepAlive = 10 * time.Millisecond }))
 	_, lines := follow(t, base, "owner", "")
 	require.Len(t, ids(lines, 1), 1)
 	w.set(func() { w.fail = job.ErrUnavailable })
@@ -198,7 +198,7 @@ func TestShutdownEndsTheStreams(t *testing.T) {
 func TestAPanicInAStreamCutsItOff(t *testing.T) {
 	w := newWorld()
 	w.events = []job.StreamEvent{event("1-0", "a")}
-	d := open(t, w, func(c *Config) { c.Heartbeat = 10 * time.Millisecond })
+	d := open(t, w, func(c *Config) { c.KeepAlive = 10 * time.Millisecond })
 	srv := httptest.NewServer(d)
 	defer srv.Close()
 	_, lines := follow(t, srv.URL, "owner", "")

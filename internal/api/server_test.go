@@ -90,7 +90,7 @@ func TestTheServerHasItsLimits(t *testing.T) {
 // a kill that waits.
 func TestAStreamOutlivesTheReadTimeout(t *testing.T) {
 	w := newWorld()
-	d := open(t, w, func(c *Config) { c.Heartbeat = 20 * time.Millisecond })
+	d := open(t, w, func(c *Config) { c.KeepAlive = 20 * time.Millisecond })
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	srv := NewServer("", d, d)

@@ -1,0 +1,19 @@
+// Command bench measures Gavel beside the floor that Redis sets, and beside its
+// peers, in one run on one Redis, and prints the ratios.
+//
+//	make bench            all figures, also written to bench/results.json
+//	bench -only kill      one group
+//
+// Absolute figures are this machine's; the ratios travel better. Every row names
+// its conditions. It is a module of its own, so that no peer becomes a
+// dependency of the product.
+//
+// # Files
+//
+//	main.go    flags, the order of things, the table
+//	rows.go    results
+//	fleet.go   a Gavel fleet in this process
+//	kill.go    kill latencies
+//	flow.go    submit to done
+//	asynq.go   the same with asynq
+package main

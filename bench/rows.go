@@ -1,0 +1,96 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"text/tabwriter"
+	"time"
+)
+
+// Row is one figure.
+type Row struct {
+	Work       string  `json:"work"`
+	System     string  `json:"system"`
+	Metric     string  `json:"metric"`
+	Value      float64 `json:"value"`
+	Unit       string  `json:"unit"`
+	Ratio      float64 `json:"ratio,omitempty"` // to the row named in Of
+	Of         string  `json:"of,omitempty"`
+	Conditions string  `json:"conditions"`
+}
+
+// Rows gathers figures.
+type Rows struct{ all []Row }
+
+func (r *Rows) add(row Row) { r.all = append(r.all, row) }
+
+// latencies adds p50 and p99 of a system, with their ratios to a base (nil: it
+// is the base), and returns both for others to compare with.
+func (r *Rows) latencies(work, system, conditions string, took []time.Duration, base *quantiles) quantiles {
+	q := quantilesOf(took)
+	for _, m := range []struct {
+		name string
+		v, b func(quantiles) time.Duration
+	}{{"p50", quantiles.p50of, quantiles.p50of}, {"p99", quantiles.p99of, quantiles.p99of}} {
+		row := Row{Work: work, System: system, Metric: m.name, Value: ms(m.v(q)), Unit: "ms", Conditions: conditions}
+		if base != nil {
+			row.Ratio, row.Of = ms(m.v(q))/ms(m.b(*base)), base.name
+		}
+		r.add(row)
+	}
+	q.name = system
+	return q
+}
+
+// rate adds a throughput with its ratio to a base (0: it is the base).
+func (r *Rows) rate(work, system, conditions string, perSecond, base float64, of string) {
+	row := Row{Work: work, System: system, Metric: "rate", Value: perSecond, Unit: "1/s", Conditions: conditions}
+	if base > 0 {
+		row.Ratio, row.Of = perSecond/base, of
+	}
+	r.add(row)
+}
+
+type quantiles struct {
+	name     string
+	p50, p99 time.Duration
+}
+
+func (q quantiles) p50of() time.Duration { return q.p50 }
+func (q quantiles) p99of() time.Duration { return q.p99 }
+
+func quantilesOf(took []time.Duration) quantiles {
+	s := slices.Clone(took)
+	slices.SortFunc(s, func(a, b time.Duration) int { return cmp.Compare(a, b) })
+	at := func(p int) time.Duration { return s[min(len(s)-1, len(s)*p/100)] }
+	return quantiles{p50: at(50), p99: at(99)}
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// print writes the table for people.
+func (r *Rows) print(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 2, 8, 2, ' ', 0)
+	_, _ = fmt.Fprintln(t, "WORK\tSYSTEM\tMETRIC\tVALUE\tRATIO\tCONDITIONS")
+	for _, x := range r.all {
+		ratio := ""
+		if x.Of != "" {
+			ratio = fmt.Sprintf("%.2f × %s", x.Ratio, x.Of)
+		}
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%.3f %s\t%s\t%s\n", x.Work, x.System, x.Metric, x.Value, x.Unit, ratio, x.Conditions)
+	}
+	return t.Flush()
+}
+
+// save writes the rows as JSON.
+func (r *Rows) save(path string) error {
+	b, err := json.MarshalIndent(r.all, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode results: %w", err)
+	}
+	return os.WriteFile(path, append(b, '\n'), 0o644)
+}
