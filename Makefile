@@ -75,7 +75,7 @@ tidy: ## fail when go.mod or go.sum is not tidy
 .PHONY: bench
 bench: ## measure Gavel beside its peers (bench/ is a module of its own)
 	@scripts/redis.sh ensure
-	cd bench && $(GO) run .
+	cd bench && $(GO) run . -out results.json
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ=30s each

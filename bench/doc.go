@@ -15,5 +15,5 @@
 //	fleet.go   a Gavel fleet in this process
 //	kill.go    kill latencies
 //	flow.go    submit to done
-//	asynq.go   the same with asynq
+//	server.go  a redis-server of our own
 package main

@@ -20,11 +20,19 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	url := flags.String("redis", "redis://127.0.0.1:6379", "a Redis of its own, it is filled and emptied")
+	url := flags.String("redis", "", "a Redis to fill; none starts a redis-server of our own")
 	only := flags.String("only", "", "groups to run, separated by commas: kill, queued, flow, wake")
 	out := flags.String("out", "", "also write the rows as JSON to this file")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *url == "" {
+		own, stop, err := startRedis(ctx)
+		if err != nil {
+			return err
+		}
+		defer stop()
+		*url = own
 	}
 	var rows Rows
 	for _, g := range groups() {
