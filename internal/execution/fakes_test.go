@@ -8,15 +8,15 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
 
 	"github.com/rtfm-si/gavel/internal/clock"
 	"github.com/rtfm-si/gavel/internal/job"
+	"github.com/rtfm-si/gavel/internal/redistest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { redistest.Main(m) }
 
 func id(n byte) job.ID {
 	return job.ID("0199f1c2-6c1e-7d3a-9b1e-5f2c8a6b" + string([]byte{'0' + n/10, '0' + n%10}) + "00")
