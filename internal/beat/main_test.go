@@ -3,7 +3,7 @@ package beat
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/rtfm-si/gavel/internal/redistest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { redistest.Main(m) }
