@@ -59,7 +59,8 @@ func mayImport() map[string]string {
 		"redistest/spec": "rediskit redistest",
 
 		// For everybody else's programs.
-		"client": "",
+		"client":   "",
+		"examples": "",
 	}
 }
 

@@ -1,0 +1,127 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rtfm-si/gavel/client"
+	"github.com/rtfm-si/gavel/cmd/internal/show"
+)
+
+type fleetCommand struct{}
+
+// Run shows the fleet.
+func (fleetCommand) Run(ctx context.Context, d *desk) error {
+	cl, err := d.client()
+	if err != nil {
+		return err
+	}
+	f, err := cl.Fleet(ctx)
+	if err != nil {
+		return err
+	}
+	if d.JSON {
+		return d.document(f)
+	}
+	s, now := d.screen, time.Now()
+	s.Line("fleet %s  %s", s.Paint(show.Bold, f.Name), gateLine(s, f.Gate, now))
+	s.Line("jobs  %s", liveJobs(f.Jobs))
+	if len(f.OpenOrders) > 0 {
+		s.Line("open orders: %s", strings.Join(f.OpenOrders, " "))
+	}
+	s.Line("")
+	workerTable(f.Workers, now).Write(s)
+	return nil
+}
+
+func gateLine(s *show.Screen, g client.Gate, now time.Time) string {
+	if !g.Frozen {
+		return s.Paint(show.Green, "open")
+	}
+	text := fmt.Sprintf(" by %s at %s: %s", show.Clean(g.Actor), show.Clock(g.FrozenAt, now), show.Clean(g.Reason))
+	if g.Incident != "" {
+		text += " (" + show.Clean(g.Incident) + ")"
+	}
+	return s.Paint(show.Red, "FROZEN") + text
+}
+
+// quietFor is from when on a worker's silence is worth saying.
+const quietFor = 4 * time.Second
+
+func workerTable(workers []client.Worker, now time.Time) *show.Table {
+	t := show.NewTable("worker!", "running!", "slots!", "is", "up", "host", "version")
+	slices.SortFunc(workers, func(a, b client.Worker) int { return strings.Compare(a.ID, b.ID) })
+	for _, w := range workers {
+		is, style := "working", show.Plain
+		silent := time.Duration(w.Silent * float64(time.Second))
+		switch {
+		case w.Deaf > 0:
+			is, style = fmt.Sprintf("deaf (%d)", w.Deaf), show.Red
+		case silent > quietFor:
+			is, style = "silent "+show.Span(silent), show.Red
+		case w.Draining:
+			is, style = "draining", show.Yellow
+		case w.Running == 0:
+			is = "idle"
+		}
+		t.Row(w.ID, fmt.Sprint(w.Running), fmt.Sprint(w.Slots), is, show.Age(w.Started, now), w.Host, w.Version)
+		t.Style(3, style)
+	}
+	return t
+}
+
+type freezeCommand struct {
+	why `embed:""`
+}
+
+// Run closes the gate.
+func (c *freezeCommand) Run(ctx context.Context, d *desk) error {
+	cl, err := d.client()
+	if err != nil {
+		return err
+	}
+	g, err := cl.Freeze(ctx, c.Reason, c.Incident)
+	if err != nil {
+		return d.unheard(err)
+	}
+	return d.gate(g)
+}
+
+type thawCommand struct {
+	Reason string `name:"reason" short:"r" required:"" help:"Why; kept in the audit."`
+	Seen   string `name:"seen" placeholder:"HEAD" help:"Thaw only the gate that you saw (head in gavel fleet --json); default is the one of now."`
+}
+
+// Run opens the gate.
+func (c *thawCommand) Run(ctx context.Context, d *desk) error {
+	cl, err := d.client()
+	if err != nil {
+		return err
+	}
+	if c.Seen == "" {
+		f, err := cl.Fleet(ctx)
+		if err != nil {
+			return err
+		}
+		if !f.Gate.Frozen {
+			return d.gate(f.Gate)
+		}
+		c.Seen = f.Gate.Head
+	}
+	g, err := cl.Thaw(ctx, c.Seen, c.Reason)
+	if err != nil {
+		return d.unheard(err)
+	}
+	return d.gate(g)
+}
+
+func (d *desk) gate(g client.Gate) error {
+	if d.JSON {
+		return d.document(g)
+	}
+	d.screen.Line("the fleet is %s", gateLine(d.screen, g, time.Now()))
+	return nil
+}
