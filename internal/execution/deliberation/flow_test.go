@@ -307,28 +307,35 @@ func TestTheFacilitatorMayCallForTheVoteButNotBeforeAnybodyHasAnswered(t *testin
 }
 
 func TestAfterAFailureNothingNewBeginsAnywhere(t *testing.T) {
-	b := newBench(t, modelsim.Config{})
-	rt := newMemory()
-	failed := make(chan struct{})
-	rt.onReserve = func(c job.Call) error {
-		if c.ID == "s1/select" {
-			defer close(failed)
-			return &job.Park{Reason: "budget"}
+	synctest.Test(t, func(t *testing.T) {
+		replies := map[string]string{
+			"decompose": `{"sub_problems":[{"id":"s1","title":"t","goal":"g","complexity":1},{"id":"s2","title":"t","goal":"g","complexity":1}]}`,
+			"s2/select": `{"personas":[{"id":"risk"},{"id":"seller"},{"id":"treasurer"}]}`,
 		}
-		return nil
-	}
-	b.exec.chat = edited{b.exec.chat, func(req model.Request, _ *model.Reply) {
-		if req.Call == "s2/select" {
-			<-failed // its reply arrives when the other part has failed
+		x := newExecutor(t, Config{}, func(_ context.Context, req model.Request) (model.Reply, error) {
+			if req.Call == "s2/select" {
+				synctest.Wait() // until the other part has failed and is gone
+			}
+			return model.Reply{Text: replies[req.Call], Finish: "stop", Reported: true, InputTokens: 1}, nil
+		})
+		rt := newMemory()
+		began := make(chan struct{})
+		rt.onReserve = func(c job.Call) error {
+			switch c.ID {
+			case "s2/select":
+				close(began)
+			case "s1/select":
+				<-began
+				return &job.Park{Reason: "budget"}
+			}
+			return nil
 		}
-	}}
-	_, err := b.run(t.Context(), rt, smallInput)
-	var park *job.Park
-	require.ErrorAs(t, err, &park)
-	require.Contains(t, rt.settled, "s2/select", "what was under way is finished")
-	for id := range rt.reserved {
-		require.False(t, strings.HasPrefix(id, "s2/r1/"), "%s was begun", id)
-	}
+		_, err := x.Execute(t.Context(), rt.work(smallInput), rt)
+		var park *job.Park
+		require.ErrorAs(t, err, &park)
+		require.Contains(t, rt.settled, "s2/select", "what was under way is finished")
+		require.Len(t, rt.reserved, 2, "decompose and s2/select; no contribution was begun")
+	})
 }
 
 func TestAFindingIsHeardByThePartsThatRestOnIt(t *testing.T) {
