@@ -36,7 +36,9 @@ for _, s in ipairs(states) do
   total = total + n[s]
 end
 if A.scope == 'owner' then
-  for _, s in ipairs(states) do redis.call('HINCRBY', K.alive, s, -n[s]) end
+  for _, s in ipairs(states) do
+    if n[s] ~= 0 then redis.call('HINCRBY', K.alive, s, string.format('%d', -n[s])) end -- -0 is no integer to Redis
+  end
 end
 redis.call('DEL', mine)
 if A.scope == 'fleet' then redis.call('HINCRBY', K.gate, 'wiped', 1) end
