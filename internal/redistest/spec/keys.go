@@ -52,7 +52,7 @@ func keyed(command []word, i int) bool {
 type holding map[string]struct{ kind, dump string }
 
 // look reads all keys of a slot. The embedded Redis cannot dump, so there only
-// the types are seen.
+// the types are seen, and what hashes and sets hold.
 func look(ctx context.Context, c *redis.Client, slot rediskit.Slot, dumps bool) (holding, error) {
 	names, err := c.Keys(ctx, string(slot)+"*").Result() // a test's few keys
 	if err != nil {
@@ -64,14 +64,30 @@ func look(ctx context.Context, c *redis.Client, slot rediskit.Slot, dumps bool) 
 		if v.kind, err = c.Type(ctx, n).Result(); err != nil {
 			return nil, err
 		}
-		if dumps {
-			if v.dump, err = c.Dump(ctx, n).Result(); err != nil {
-				return nil, err
-			}
+		if v.dump, err = content(ctx, c, n, v.kind, dumps); err != nil {
+			return nil, err
 		}
 		h[n] = v
 	}
 	return h, nil
+}
+
+// content is what a key holds. A hash or a set has no order of its own: being
+// read may change that of its dump, so they are read and sorted.
+func content(ctx context.Context, c *redis.Client, name, kind string, dumps bool) (string, error) {
+	switch {
+	case kind == "hash":
+		m, err := c.HGetAll(ctx, name).Result()
+		return fmt.Sprintf("%q", m), err // fmt sorts a map by its keys
+	case kind == "set":
+		s, err := c.SMembers(ctx, name).Result()
+		slices.Sort(s)
+		return fmt.Sprintf("%q", s), err
+	case dumps:
+		return c.Dump(ctx, name).Result()
+	default:
+		return "", nil
+	}
 }
 
 // row finds the table's row of a whole key.
