@@ -18,7 +18,7 @@ local open = redis.call('HGET', K.reserved, A.call)
 local owed
 if open then
   redis.call('HDEL', K.reserved, A.call)
-  redis.call('HINCRBY', k, 'reserved', '-' .. string.match(open, '^%d+'))
+  redis.call('HINCRBY', k, 'reserved', string.format('%d', -tonumber(string.match(open, '^%d+'))))
   owed = A.cost
 else
   local booked = redis.call('HGET', K.calls, A.call)
