@@ -46,6 +46,7 @@ type fakeRooms struct {
 	onEnd     func(n int) error
 	onReserve func(c job.Call) error
 	onEvent   func() error
+	onSave    func(ctx context.Context) error
 	untrusted bool
 	ends      int
 }
@@ -177,7 +178,12 @@ func (f *fakeRooms) Event(_ context.Context, _ job.ID, _ job.Claim, _ string, e 
 	return nil
 }
 
-func (f *fakeRooms) Checkpoint(_ context.Context, _ job.ID, _ job.Claim, c job.Checkpoint) error {
+func (f *fakeRooms) Checkpoint(ctx context.Context, _ job.ID, _ job.Claim, c job.Checkpoint) error {
+	if f.onSave != nil {
+		if err := f.onSave(ctx); err != nil {
+			return err
+		}
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.saved = append(f.saved, c)

@@ -71,19 +71,31 @@ func (rt *runtime) Checkpoint(ctx context.Context, c job.Checkpoint) error {
 }
 
 // tail makes a write that is still allowed after a stop, until the claim ends:
-// a drained or killed job may save what it has. A lost lease may not.
+// a drained or killed job may save what it has, for tailFor. A lost lease may
+// not. The write's own context cannot be cancelled: a stop that comes while it
+// is under way must not lose what it carries.
 func (rt *runtime) tail(ctx context.Context, call func(context.Context) error) error {
-	cause := rt.live()
-	if errors.Is(cause, &job.Stop{Kind: job.StopLeaseLost}) {
-		return cause
+	aside := context.WithoutCancel(ctx)
+	var until time.Time
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
+		cause := rt.live()
+		if errors.Is(cause, &job.Stop{Kind: job.StopLeaseLost}) {
+			return cause
+		}
+		err := call(aside)
+		if err == nil || !errors.Is(err, job.ErrUnavailable) {
+			return rt.fence(err)
+		}
+		if cause = errors.Join(rt.live(), context.Cause(ctx)); cause != nil {
+			if until.IsZero() {
+				until = time.Now().Add(tailFor)
+			}
+			if time.Now().After(until) {
+				return fmt.Errorf("%w: %w", cause, err)
+			}
+		}
+		pause(aside, wait)
 	}
-	if cause != nil || ctx.Err() != nil {
-		short, cancel := context.WithTimeout(context.WithoutCancel(ctx), tailFor)
-		defer cancel()
-		ctx = short
-	}
-	err := persist(ctx, func() error { return call(ctx) })
-	return rt.fence(err)
 }
 
 // fence stops the run when Redis says that its claim is gone.

@@ -116,6 +116,32 @@ func TestCostsAreSettledAndStatesSavedAfterAStop(t *testing.T) {
 	require.Len(t, f.saved, 1)
 }
 
+func TestAStopWhileACheckpointIsUnderWayDoesNotLoseIt(t *testing.T) {
+	f := newFakes()
+	f.onSave = func(ctx context.Context) error {
+		f.stop(id(1), &job.Stop{Kind: job.StopDraining})
+		time.Sleep(100 * time.Millisecond)
+		return ctx.Err() // what a cancelled call to Redis would say
+	}
+	inside(t, f, func(ctx context.Context, rt job.Runtime) {
+		require.NoError(t, rt.Checkpoint(ctx, job.Checkpoint{Seq: 1}))
+		require.ErrorIs(t, context.Cause(ctx), &job.Stop{Kind: job.StopDraining})
+	})
+	require.Len(t, f.saved, 1)
+}
+
+func TestATailThatRedisDoesNotTakeEnds(t *testing.T) {
+	f := newFakes()
+	f.onEvent = func() error { return job.ErrUnavailable }
+	inside(t, f, func(ctx context.Context, rt job.Runtime) {
+		f.stop(id(1), &job.Stop{Kind: job.StopKilled})
+		began := time.Now()
+		err := rt.Event(ctx, job.Event{Type: "x", Data: json.RawMessage(`{}`)})
+		require.ErrorIs(t, err, &job.Stop{Kind: job.StopKilled})
+		require.InDelta(t, tailFor.Seconds(), time.Since(began).Seconds(), 0.6)
+	})
+}
+
 func TestALostLeaseWritesNothingMore(t *testing.T) {
 	f := newFakes()
 	inside(t, f, func(ctx context.Context, rt job.Runtime) {
