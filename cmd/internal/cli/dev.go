@@ -73,7 +73,7 @@ func (c *devCommand) Run(ctx context.Context, d *desk) error {
 func (c *devCommand) config(version string) dev.Config {
 	cfg := dev.Config{
 		Redis: c.Redis, Fleet: c.Fleet, Listen: c.Listen, Workers: c.Workers, Slots: c.Slots,
-		Simulation: c.Pace.simulation(uint64(time.Now().UnixNano())), Version: version, //nolint:gosec // a seed
+		Simulation: c.Pace.simulation(uint64(time.Now().UnixNano())), Version: version,
 	}
 	if c.real() {
 		cfg.ModelURL, cfg.ModelKeyFile, cfg.Model = c.ModelURL, c.ModelKeyFile, c.Model
@@ -119,7 +119,7 @@ func (c *devCommand) announce(d *desk, f *dev.Fleet) {
 	if c.real() {
 		row("Model", "%s at %s: %s", c.config("").Model, c.config("").ModelURL, s.Paint(show.Yellow, "its calls cost money"))
 	} else {
-		row("Model", "%s: answers are made up, cost nothing, and say [simulated]", s.Paint(show.Yellow, "simulated"))
+		row("Model", "%s: answers are made up and say [simulated]; what they cost is play money", s.Paint(show.Yellow, "simulated"))
 	}
 	row("Workers", "%s of %s each", show.Count(int64(c.Workers), "worker", "workers"), show.Count(int64(c.Slots), "slot", "slots"))
 	row("API", "%s  (described at /openapi.json)", s.Paint(show.Bold, f.URL()))

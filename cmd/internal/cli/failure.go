@@ -98,6 +98,9 @@ type noAnswer interface {
 func rootOf(err error) error {
 	for {
 		next := errors.Unwrap(err)
+		if all, ok := err.(interface{ Unwrap() []error }); ok {
+			next = all.Unwrap()[len(all.Unwrap())-1]
+		}
 		if next == nil {
 			return err
 		}

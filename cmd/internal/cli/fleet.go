@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -67,7 +68,7 @@ func workerTable(workers []client.Worker, now time.Time) *show.Table {
 		case w.Running == 0:
 			is = "idle"
 		}
-		t.Row(w.ID, fmt.Sprint(w.Running), fmt.Sprint(w.Slots), is, show.Age(w.Started, now), w.Host, w.Version)
+		t.Row(w.ID, strconv.Itoa(w.Running), strconv.Itoa(w.Slots), is, show.Age(w.Started, now), w.Host, w.Version)
 		t.Style(3, style)
 	}
 	return t

@@ -2,7 +2,7 @@ package cli
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/rtfm-si/gavel/client"
@@ -67,7 +67,7 @@ func orderTable(orders []client.Receipt, now time.Time) *show.Table {
 			stage = string(r.Verdict)
 		}
 		t.Row(r.Order, show.Clock(r.Timeline.Recorded, now), scope, r.Actor, stage,
-			fmt.Sprint(r.Tally.Targeted), fmt.Sprint(r.Tally.Waiting), r.Reason)
+			strconv.FormatInt(r.Tally.Targeted, 10), strconv.FormatInt(r.Tally.Waiting, 10), r.Reason)
 		if !r.Stopped() {
 			t.Style(4, show.Yellow)
 		}

@@ -114,12 +114,9 @@ func unsuccessful(d *desk, r client.Result) error {
 	if r.Outcome == client.Succeeded {
 		return nil
 	}
-	text := fmt.Sprintf("the job %s, after spending %s", r.Outcome, show.Money(r.Spent))
-	if r.Outcome == client.Killed {
-		text = fmt.Sprintf("the job was killed, after spending %s", show.Money(r.Spent))
-	}
-	if r.Error != "" {
-		text += ": " + show.Clean(r.Error)
+	text := "the job was killed, after spending " + show.Money(r.Spent)
+	if r.Outcome != client.Killed {
+		text = fmt.Sprintf("the job %s, after spending %s: %s", r.Outcome, show.Money(r.Spent), show.Clean(r.Error))
 	}
 	f := failed("%s", text)
 	f.Hint = "All about it: " + d.self + " get " + r.Job

@@ -103,10 +103,12 @@ func (p *play) owner(ctx context.Context) error {
 }
 
 func inOrder(times ...time.Time) bool {
-	for i, t := range times {
-		if t.IsZero() || i > 0 && t.Before(times[i-1]) {
+	last := time.Time{}
+	for _, t := range times {
+		if t.IsZero() || t.Before(last) {
 			return false
 		}
+		last = t
 	}
 	return true
 }

@@ -49,7 +49,7 @@ func Start(ctx context.Context, cfg Config, log *zap.Logger) (*Fleet, error) {
 }
 
 func (f *Fleet) start(ctx context.Context) error {
-	redis, err := f.redis()
+	redis, err := f.redis() //nolint:contextcheck // the embedded Redis lives until Close, not until ctx ends
 	if err != nil {
 		return err
 	}

@@ -36,8 +36,10 @@ func subject(e client.AuditEntry) string {
 
 // target is what an act was about.
 func target(e client.AuditEntry) string {
-	if s := e.Fields["subject"]; s != "" {
-		return s
+	for _, name := range []string{"job", "owner", "subject"} {
+		if s := e.Fields[name]; s != "" {
+			return e.Fields["scope"] + " " + s
+		}
 	}
 	return e.Fields["scope"]
 }

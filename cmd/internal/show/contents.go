@@ -88,7 +88,10 @@ func (c contents) lines(e client.Event) []line {
 		}
 		return []line{{where: place(c.Part, c.Round), who: c.Name, what: "“" + Gist(c.Text) + "”", long: true}}
 	case "facilitator":
-		return []line{{where: place(c.Part, c.Round), what: "facilitator: " + c.Next, style: Dim, minor: true}}
+		if c.Next != "vote" {
+			return nil // the round that follows says the same
+		}
+		return []line{{where: c.Part, what: "the facilitator calls for the vote", style: Dim}}
 	case "convergence":
 		return []line{{where: place(c.Part, c.Round), what: c.agreement(), style: Dim}}
 	case "options":
@@ -115,7 +118,7 @@ func (c contents) moved(state string) line {
 	case "queued":
 		return line{what: "queued", style: Bold}
 	case "started":
-		return line{what: fmt.Sprintf("started on %s", c.Worker), style: Bold}
+		return line{what: "started on " + c.Worker, style: Bold}
 	case "released":
 		return line{what: fmt.Sprintf("handed back by %s (%s); the next worker resumes from the checkpoint", c.Worker, c.Cause), style: Yellow}
 	case "reclaimed":

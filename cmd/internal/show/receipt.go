@@ -10,15 +10,15 @@ import (
 
 // Receipt writes what an order did.
 func Receipt(s *Screen, r client.Receipt) {
-	what := "kill of job " + r.Scope.Job
+	what := "job " + r.Scope.Job
 	switch r.Scope.Kind {
 	case "owner":
-		what = "kill of every job of " + r.Scope.Owner
+		what = "every job of " + r.Scope.Owner
 	case "fleet":
-		what = "kill of every job of the fleet"
+		what = "every job of the fleet"
 	}
 	s.Line("  %s  %s", s.label("order"), r.Order)
-	s.Line("  %s  %s", s.label("is"), Clean(what))
+	s.Line("  %s  %s", s.label("stops"), Clean(what))
 	why := Clean(r.Reason)
 	if r.Incident != "" {
 		why += "  (" + Clean(r.Incident) + ")"

@@ -20,9 +20,10 @@ type Story struct {
 	warned bool // that the texts are simulated
 }
 
-// NewStory tells a job's events on the screen; a brief one leaves details out.
+// NewStory tells a job's events on the screen. A brief one leaves details out,
+// and the warning that a model server is simulated to its teller.
 func NewStory(s *Screen, brief bool) *Story {
-	return &Story{screen: s, told: map[string]bool{}, brief: brief}
+	return &Story{screen: s, told: map[string]bool{}, brief: brief, warned: brief}
 }
 
 // Cost is what the job has cost so far, as far as events have said.
