@@ -56,7 +56,7 @@ func mayImport() map[string]string {
 		// For development and tests.
 		"modelsim":       "problem",
 		"redistest":      "",
-		"redistest/spec": "rediskit redistest",
+		"redistest/spec": "job rediskit redistest",
 
 		// For everybody else's programs.
 		"client":   "",

@@ -37,6 +37,7 @@
 //
 //	keys.go     the key table
 //	script.go   the loader and its checks
+//	moves.go    the moves a header names
 //	run.go      calling a script
 //	reply.go    reading what it answered
 //	partitions.go ids, owners and partitions

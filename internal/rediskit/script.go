@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/rtfm-si/gavel/internal/job"
 )
 
 // ErrScript is wrapped when a script's header disagrees with its body. It is
@@ -32,8 +34,10 @@ const (
 
 // Script is one transition.
 type Script struct {
-	Name    string
-	Header  Header
+	Name   string
+	Header Header
+	// Moves are the changes of place that its header names.
+	Moves   []job.Move
 	keys    []Key // the rows of Header.Keys
 	reads   []Key // the rows of Header.Reads
 	sources map[Profile]*redis.Script
@@ -64,7 +68,11 @@ func Load(room fs.FS, name string) (*Script, error) {
 	if err := h.check(body, text); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrScript, name, err)
 	}
-	s := &Script{Name: name, Header: h, sources: map[Profile]*redis.Script{}}
+	steps, err := moves(name, h.Moves)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrScript, name, err)
+	}
+	s := &Script{Name: name, Header: h, Moves: steps, sources: map[Profile]*redis.Script{}}
 	s.keys, s.reads = rows(h.Keys), rows(h.Reads)
 	code := h.rest() + h.bind(text+body)
 	for _, p := range []Profile{Server, Embedded} {

@@ -128,7 +128,7 @@ func (b *bench) call(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	return after.lawful(before, b.slot, b.script.Header)
+	return after.lawful(before, b.slot, b.script)
 }
 
 func (b *bench) compare(c *call, reply rediskit.Reply, failed error) error {

@@ -46,8 +46,9 @@
 // # What every case is held to
 //
 // Beyond what it says: keys are those of the table, with the table's types; a
-// script changes only what its header names under KEYS and MAKES; and over all
-// cases of a script each reply word of its header occurs.
+// script changes only what its header names under KEYS and MAKES, and moves jobs
+// only as its first line says; and over all cases of a script each reply word of
+// its header occurs.
 //
 // # Both profiles
 //

@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/rtfm-si/gavel/internal/job"
 	"github.com/rtfm-si/gavel/internal/rediskit"
 )
 
@@ -48,8 +49,9 @@ func keyed(command []word, i int) bool {
 	}
 }
 
-// holding is what a fleet's keys hold: a type and a dump each.
-type holding map[string]struct{ kind, dump string }
+// holding is what a fleet's keys hold: a type and a dump each, and the state of
+// a job.
+type holding map[string]struct{ kind, dump, state string }
 
 // look reads all keys of a slot. The embedded Redis cannot dump, so there only
 // the types are seen, and what hashes and sets hold.
@@ -66,6 +68,9 @@ func look(ctx context.Context, c *redis.Client, slot rediskit.Slot, dumps bool) 
 		}
 		if v.dump, err = content(ctx, c, n, v.kind, dumps); err != nil {
 			return nil, err
+		}
+		if k, err := row(slot, n); err == nil && k.Name == "job" && v.kind == "hash" {
+			v.state = c.HGet(ctx, n, "state").Val()
 		}
 		h[n] = v
 	}
@@ -102,8 +107,8 @@ func row(slot rediskit.Slot, full string) (rediskit.Key, error) {
 }
 
 // lawful compares what a script left with what its header and the table allow.
-func (h holding) lawful(before holding, slot rediskit.Slot, header rediskit.Header) error {
-	may := append(slices.Clone(header.Keys), header.Makes...)
+func (h holding) lawful(before holding, slot rediskit.Slot, s *rediskit.Script) error {
+	may := append(slices.Clone(s.Header.Keys), s.Header.Makes...)
 	names := maps.Clone(h)
 	maps.Copy(names, before)
 	for full := range names {
@@ -120,6 +125,14 @@ func (h holding) lawful(before holding, slot rediskit.Slot, header rediskit.Head
 		if kind := h[full].kind; kind != "" && kind != k.Type && before[full].kind != kind {
 			return fmt.Errorf("the script made %s a %s; the table says %s", k.Name, kind, k.Type)
 		}
+		if from, to := before[full].state, h[full].state; from != to && to != "" && !moves(s, from, to) {
+			return fmt.Errorf("the script moved %s from %q to %q; the first line of its header does not", full, from, to)
+		}
 	}
 	return nil
+}
+
+// moves says whether a script's header names a move.
+func moves(s *rediskit.Script, from, to string) bool {
+	return slices.ContainsFunc(s.Moves, func(m job.Move) bool { return string(m.From) == from && string(m.To) == to })
 }

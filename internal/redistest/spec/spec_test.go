@@ -64,6 +64,8 @@ func TestASpecificationThatIsNotMetSaysWhereAndHow(t *testing.T) {
 		"given for all":   {"-- given --\n SET beat 1 => x\n" + taken, "a.txtar:2: SET"},
 		"reads changed":   {"-- c --\nwhen reads\nwant done", "the script changed beat"},
 		"key not in list": {"-- c --\nwhen stranger\nwant done", "not in the table"},
+		"wrong move":      {queued + "when jump @job=J1\nwant done", `from "queued" to "killed"`},
+		"no such start":   {"-- c --\nwhen jump @job=J1\nwant done", `from "" to "killed"`},
 		"wrong type":      {"-- c --\nwhen kind\nwant done", "made leases a string; the table says zset"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,4 +1,4 @@
--- forget: over -> (gone)
+-- forget: (the record of a job that is over goes)
 -- Removes records whose retention ended. The time is the caller's; nothing
 -- expires by Redis's clock. It frees memory, so a full Redis must not stop it.
 -- KEYS:    over index

@@ -1,4 +1,4 @@
--- drop: running -> (gone)
+-- drop: (the job goes)
 -- KEYS:    leases job
 -- ARGV:    id
 -- REPLY:   dropped
