@@ -19,3 +19,10 @@ local function count(owner, state, by)
     if redis.call('HLEN', k) == 1 then redis.call('DEL', k) end
   end
 end
+
+-- forget_wiped: lets an owner's counters go that a fleet order wiped, so that
+-- owners who never come back leave nothing.
+local function forget_wiped(owner)
+  local mark = redis.call('HGET', P.alive_of .. owner, 'wiped')
+  if mark and mark ~= gate().wiped then redis.call('DEL', P.alive_of .. owner) end
+end

@@ -26,6 +26,7 @@ end
 -- order itself and is now booked.
 local function kill(id, r, order, verdict, t, ...)
   local estimated = close_ledger(id)
+  forget_wiped(r.owner)
   if estimated > 0 then redis.call('HINCRBY', P.tally .. order.id, 'spent_after', string.format('%d', estimated)) end
   over(id, r, 'killed', t, { order = order.id, by = order.actor, reason = order.reason, verdict = verdict },
     'cause', 'killed', 'order', order.id, 'killed_at', order.at, 'killed_by', order.actor,
