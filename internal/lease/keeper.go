@@ -30,11 +30,10 @@ type Keeper struct {
 	row     func() []byte
 	parts   []int
 
-	mu    sync.Mutex
-	held  map[job.ID]*holding
-	kick  map[int]chan struct{}
-	heads map[int]string
-	last  map[int]clock.Instant
+	mu   sync.Mutex
+	held map[job.ID]*holding
+	kick map[int]chan struct{}
+	last map[int]clock.Instant
 }
 
 // holding is one lease and what happens when it ends.
@@ -52,7 +51,7 @@ func NewKeeper(t beat.Timing, r Renewer, partitions []int, row func() []byte) (*
 		return nil, err
 	}
 	k := &Keeper{timing: t, renewer: r, row: row, parts: partitions,
-		held: map[job.ID]*holding{}, kick: map[int]chan struct{}{}, heads: map[int]string{}, last: map[int]clock.Instant{}}
+		held: map[job.ID]*holding{}, kick: map[int]chan struct{}{}, last: map[int]clock.Instant{}}
 	for _, p := range partitions {
 		k.kick[p] = make(chan struct{}, 1)
 	}
@@ -165,7 +164,7 @@ func (k *Keeper) apply(p int, sent clock.Instant, claims []Held, said job.Beat) 
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.heads[p], k.last[p] = said.GateHead, sent
+	k.last[p] = sent
 	for _, r := range said.Renewals {
 		h := k.held[r.ID]
 		if h == nil || h.claim != sentFor[r.ID] {

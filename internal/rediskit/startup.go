@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -137,4 +138,24 @@ func belowFloor(v [3]int) bool {
 	default:
 		return v[0] < 8
 	}
+}
+
+// CheckReplicas compares a master's min-replicas-max-lag, where it is in force,
+// with the longest that the lease timing allows: a deposed master that goes on
+// taking renewals for longer could let trust outlive T. It returns a warning when
+// the server does not say, and wraps [ErrUnfit] when the lag is too long.
+func CheckReplicas(ctx context.Context, c redis.UniversalClient, longest time.Duration) (warning string, err error) {
+	conf, err := c.ConfigGet(ctx, "min-replicas-*").Result()
+	if err != nil {
+		return "min-replicas-max-lag could not be read (" + err.Error() + "); with replicas it must be at most " + longest.String(), nil
+	}
+	if conf["min-replicas-to-write"] == "" || conf["min-replicas-to-write"] == "0" {
+		return "", nil
+	}
+	lag, err := strconv.Atoi(conf["min-replicas-max-lag"])
+	if err != nil || time.Duration(lag)*time.Second > longest {
+		return "", fmt.Errorf("%w: its min-replicas-max-lag is %s s, the lease timing allows %v (T - S - 2 s); lower it, or use a longer T",
+			ErrUnfit, conf["min-replicas-max-lag"], longest)
+	}
+	return "", nil
 }

@@ -48,7 +48,7 @@ func Run(ctx context.Context, cfg Config, log *zap.Logger, ready func(addr strin
 		auth = keys
 		go keys.Keep(ctx, keysEvery, func(err error) { log.Warn("keys file not read; the last good keys stay in force", zap.Error(err)) })
 	}
-	fleet, err := cfg.Connect(ctx, "gavel-dispatcher", settings.Conns{Jobs: 32, Control: maxStreams}, log)
+	fleet, err := cfg.Connect(ctx, "gavel-dispatcher", settings.Conns{Jobs: 32, Control: maxStreams}, cfg.Lease().ReplicaLag(), log)
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ type Conns struct{ Jobs, Control int }
 
 // Connect opens the three clients and meets the fleet, waiting for a Redis that
 // is not up yet until ctx ends. One that is unfit is refused at once.
-func (r Redis) Connect(ctx context.Context, name string, conns Conns, log *zap.Logger) (Fleet, error) {
+func (r Redis) Connect(ctx context.Context, name string, conns Conns, lag time.Duration, log *zap.Logger) (Fleet, error) {
 	if r.Profile == "" {
 		r.Profile = rediskit.Server
 	}
@@ -63,6 +63,15 @@ func (r Redis) Connect(ctx context.Context, name string, conns Conns, log *zap.L
 		select {
 		case <-ctx.Done():
 		case <-time.After(time.Second):
+		}
+	}
+	if f.Profile == rediskit.Server {
+		w, err := rediskit.CheckReplicas(ctx, clients.Jobs, lag)
+		if err != nil {
+			return Fleet{}, errors.Join(err, clients.Close())
+		}
+		if w != "" {
+			f.Warnings = append(f.Warnings, w)
 		}
 	}
 	for _, w := range f.Warnings {

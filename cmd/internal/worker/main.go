@@ -34,7 +34,7 @@ func Run(ctx context.Context, cfg Config, hurry <-chan struct{}, log *zap.Logger
 	if err != nil {
 		return err
 	}
-	fleet, err := cfg.Connect(ctx, "gavel-worker", settings.Conns{Jobs: cfg.Slots + 2*cfg.Partitions + 2, Control: 2*cfg.Partitions + 2}, log)
+	fleet, err := cfg.Connect(ctx, "gavel-worker", settings.Conns{Jobs: cfg.Slots + 2*cfg.Partitions + 2, Control: 2*cfg.Partitions + 2}, cfg.Lease().ReplicaLag(), log)
 	if err != nil {
 		return err
 	}
