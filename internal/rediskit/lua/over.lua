@@ -25,8 +25,8 @@ end
 -- a claim moves from waiting to its verdict; any other was counted dead by the
 -- order itself and is now booked.
 local function kill(id, r, order, verdict, t, ...)
+  forget_wiped(r.owner) -- first: it reads the gate, and nothing is written if that cannot be read
   local estimated = close_ledger(id)
-  forget_wiped(r.owner)
   if estimated > 0 then redis.call('HINCRBY', P.tally .. order.id, 'spent_after', string.format('%d', estimated)) end
   over(id, r, 'killed', t, { order = order.id, by = order.actor, reason = order.reason, verdict = verdict },
     'cause', 'killed', 'order', order.id, 'killed_at', order.at, 'killed_by', order.actor,
