@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"strings"
 	"time"
 
@@ -15,8 +16,9 @@ import (
 
 // Config says which Redis, and under which profile.
 type Config struct {
-	// URL is redis://, rediss:// (TLS), redis+sentinel:// or redis+cluster://;
-	// several host:port pairs are separated by commas.
+	// URL is redis://[user:password@]host[:port][/db], or rediss:// for TLS. For
+	// Sentinel and Cluster several host:port pairs are separated by commas. In the
+	// user and the password : / ? # and % are percent-encoded.
 	URL string
 	// Master is the Sentinel master's name; it selects Sentinel.
 	Master string
@@ -102,22 +104,22 @@ func (c Clients) Close() error {
 // options reads the URL and sets what the faults demand: no hidden retries, a
 // deadline on every call, contexts that count.
 func (cfg Config) options() (*redis.UniversalOptions, error) {
-	first, more, err := splitHosts(cfg.URL)
+	first, addrs, err := splitHosts(cfg.URL)
 	if err != nil {
 		return nil, err
 	}
 	o, err := redis.ParseURL(first)
-	if err != nil {
-		return nil, fmt.Errorf("redis URL: %w; want redis://[user:password@]host:port[/db]", err)
+	if bad := (*url.Error)(nil); errors.As(err, &bad) {
+		return nil, errors.New(unreadable) // the cause would show the password
 	}
-	if o.Addr == "" || strings.HasPrefix(o.Addr, ":") {
-		return nil, errors.New("redis URL: no host; want redis://[user:password@]host:port[/db]")
+	if err != nil {
+		return nil, fmt.Errorf("redis URL: %w; "+wanted, err)
 	}
 	if cfg.Cluster && o.DB != 0 {
 		return nil, fmt.Errorf("redis URL: database %d; a cluster has only database 0", o.DB)
 	}
 	u := &redis.UniversalOptions{
-		Addrs:                 append([]string{o.Addr}, more...),
+		Addrs:                 addrs,
 		DB:                    o.DB,
 		Username:              o.Username,
 		Password:              o.Password,
@@ -141,26 +143,48 @@ func (cfg Config) options() (*redis.UniversalOptions, error) {
 	return u, nil
 }
 
-// splitHosts takes the further host:port pairs out of a URL with several.
-func splitHosts(raw string) (first string, more []string, err error) {
+// What is said of a URL. It never shows the URL: that may hold a password.
+const (
+	wanted     = "want redis://[user:password@]host:port[/db]"
+	unreadable = "redis URL: cannot be read; percent-encode : / ? # and % in its user and password; " + wanted
+)
+
+// splitHosts takes the host:port pairs out of a URL, and leaves it with the
+// first.
+func splitHosts(raw string) (first string, addrs []string, err error) {
 	if raw == "" {
-		return "", nil, errors.New("redis URL is empty; want redis://[user:password@]host:port[/db]")
+		return "", nil, errors.New("redis URL is empty; " + wanted)
 	}
-	scheme, rest, ok := strings.Cut(raw, "://")
-	if !ok {
-		return "", nil, errors.New("redis URL: no scheme; want redis:// or rediss://")
+	scheme, rest, _ := strings.Cut(raw, "://")
+	if scheme != "redis" && scheme != "rediss" {
+		return "", nil, errors.New("redis URL: it must begin with redis:// or rediss://; " + wanted)
 	}
-	user := ""
-	if at := strings.LastIndex(rest, "@"); at >= 0 {
-		user, rest = rest[:at+1], rest[at+1:]
+	end := strings.IndexAny(rest+"/", "/?#")
+	authority, tail := rest[:end], rest[end:]
+	if strings.Contains(tail, "@") {
+		return "", nil, errors.New(unreadable)
 	}
-	hosts, path, _ := strings.Cut(rest, "/")
-	all := strings.Split(hosts, ",")
-	first = scheme + "://" + user + all[0]
-	if path != "" {
-		first += "/" + path
+	at := strings.LastIndex(authority, "@") + 1
+	for host := range strings.SplitSeq(authority[at:], ",") {
+		addr, err := withPort(host)
+		if err != nil {
+			return "", nil, err
+		}
+		addrs = append(addrs, addr)
 	}
-	return first, all[1:], nil
+	return scheme + "://" + authority[:at] + addrs[0] + tail, addrs, nil
+}
+
+// withPort gives a host the usual port when it names none.
+func withPort(hostport string) (string, error) {
+	host, port, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host, port = strings.TrimSuffix(strings.TrimPrefix(hostport, "["), "]"), "6379"
+	}
+	if host == "" || port == "" {
+		return "", errors.New("redis URL: a host is missing; " + wanted)
+	}
+	return net.JoinHostPort(host, port), nil
 }
 
 // WithCall bounds one plain call.
