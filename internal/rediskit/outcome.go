@@ -3,7 +3,11 @@ package rediskit
 import (
 	"errors"
 	"fmt"
+	"net"
+	"slices"
 	"strings"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/rtfm-si/gavel/internal/job"
 )
@@ -18,21 +22,26 @@ const (
 	Unknown
 )
 
-// refusals are the errors a server gives before it executes anything.
+// refusals are how errors begin that a server gives before it executes anything.
 var refusals = [...]string{
-	"READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "BUSY", "NOSCRIPT",
-	"NOPERM", "NOAUTH", "WRONGPASS", "OOM", "MISCONF", "MOVED", "ASK", "ERR max number of clients",
+	"READONLY ", "LOADING ", "MASTERDOWN ", "CLUSTERDOWN ", "TRYAGAIN ", "NOREPLICAS ", "BUSY ", "NOSCRIPT ",
+	"NOPERM ", "NOAUTH ", "WRONGPASS ", "OOM ", "MISCONF ", "MOVED ", "ASK ", "ERR max number of clients",
 }
 
-// OutcomeOf classifies an error of a call.
+// OutcomeOf classifies an error of a call. What a script ran into after it began
+// may follow its first writes, whatever its error begins with.
 func OutcomeOf(err error) Outcome {
-	msg := err.Error()
-	for _, r := range refusals {
-		if strings.Contains(msg, r+" ") || strings.HasSuffix(msg, r) {
+	var said redis.Error
+	if errors.As(err, &said) {
+		msg := said.Error()
+		refused := slices.ContainsFunc(refusals[:], func(r string) bool { return strings.HasPrefix(msg, r) })
+		if refused && !strings.Contains(msg, "@user_script") {
 			return NotExecuted
 		}
+		return Unknown
 	}
-	if strings.Contains(msg, "dial tcp") || strings.Contains(msg, "connect: connection refused") {
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" {
 		return NotExecuted
 	}
 	return Unknown
