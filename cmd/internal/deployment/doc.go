@@ -1,0 +1,24 @@
+// Package deployment holds the folder deploy/ to the product: it has tests and
+// no code. What a manifest says and a binary does not know, a time that does
+// not add up, a right that a Redis user has and no script needs, fails here.
+//
+// It does not start containers; scripts/deploy-smoke.sh does.
+//
+// # The users of Redis
+//
+// deploy/redis/users.acl is generated from the key table, the headers and the
+// bodies of the scripts: a process may write what the table says it writes, and
+// give the commands that its scripts and its few direct calls give. After a
+// change of these
+//
+//	go test ./cmd/internal/deployment -run TestUsersFile -update
+//
+// writes it anew; read the difference, it is a change of what a worker may do.
+//
+// # Invariants
+//
+//   - Every user of the file can do all that its process does, and a whole run
+//     of a dispatcher and workers under them leaves Redis's ACL log empty.
+//   - No worker can write the gate, an order, the control stream or the audit.
+//   - A container is given the time that its process may take to end.
+package deployment
