@@ -14,6 +14,7 @@
 //	rows.go    results
 //	fleet.go   a Gavel fleet in this process
 //	kill.go    kill latencies
+//	killall.go one order over a whole fleet
 //	flow.go    submit to done
 //	server.go  a redis-server of our own
 package main

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 )
 
@@ -21,7 +22,7 @@ func main() {
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	url := flags.String("redis", "", "a Redis to fill; none starts a redis-server of our own")
-	only := flags.String("only", "", "groups to run, separated by commas: kill, queued, flow, wake")
+	only := flags.String("only", "", "groups to run, separated by commas: kill, queued, flow, wake, killall")
 	out := flags.String("out", "", "also write the rows as JSON to this file")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -59,7 +60,15 @@ type group struct {
 }
 
 func groups() []group {
-	return []group{{"kill", benchKill}, {"queued", benchQueued}, {"flow", benchFlow}, {"wake", benchWake}}
+	return []group{{"kill", benchKill}, {"queued", benchQueued}, {"flow", benchFlow}, {"wake", benchWake}, {"killall", benchKillAll}}
+}
+
+// backlog is how many jobs wait behind a kill-all: GAVEL_BENCH_BACKLOG, or 100,000.
+func backlog() int {
+	if n, err := strconv.Atoi(os.Getenv("GAVEL_BENCH_BACKLOG")); err == nil {
+		return n
+	}
+	return 100_000
 }
 
 func benchKill(ctx context.Context, url string, rows *Rows) error {

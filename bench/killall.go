@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/rtfm-si/gavel/internal/access"
+	"github.com/rtfm-si/gavel/internal/job"
+)
+
+// killAllResult is what one order over a whole fleet did.
+type killAllResult struct {
+	recorded  time.Duration // the order is durable: nothing can start any more
+	cancelled time.Duration // the last running context is cancelled
+	quiesced  time.Duration // every worker has confirmed
+	worstPing time.Duration // an unrelated client, until everything is booked
+	receipt   job.Receipt
+}
+
+// killAll measures one fleet order over so many running and queued jobs.
+func killAll(ctx context.Context, url string, workers, running, queued int) (killAllResult, error) {
+	var res killAllResult
+	w := newWaiter(running)
+	f, err := startFleet(ctx, url, fmt.Sprintf("all%d", time.Now().UnixNano()), workers, running/workers, w)
+	if err != nil {
+		return res, err
+	}
+	defer func() { _ = f.close() }()
+	if err := f.submitMany(ctx, "r", running); err != nil {
+		return res, err
+	}
+	ids := make([]job.ID, running)
+	for i := range ids {
+		ids[i] = <-w.began
+	}
+	if err := f.submitMany(ctx, "q", queued); err != nil {
+		return res, err
+	}
+	ping := startPing(ctx, url)
+	began := time.Now()
+	permit, err := access.Authorize(access.Actor{Subject: "kim", Roles: []access.Role{access.Admin}}, access.KillFleet, access.WholeFleet())
+	if err != nil {
+		return res, err
+	}
+	res.receipt, err = f.orders.KillAll(ctx, permit, job.Order{Reason: "bench", Freeze: true, RequestedAt: began}, "")
+	if err != nil {
+		return res, err
+	}
+	res.recorded = time.Since(began)
+	for _, id := range ids {
+		if at := <-w.end(id); at.Sub(began) > res.cancelled {
+			res.cancelled = at.Sub(began)
+		}
+	}
+	order := res.receipt.Order.ID
+	for {
+		if _, err := f.orders.Sweep(ctx, 0, order); err != nil {
+			return res, err
+		}
+		if res.receipt, err = f.orders.Receipt(ctx, order); err != nil {
+			return res, err
+		}
+		if !res.receipt.Tally.Sums() {
+			return res, fmt.Errorf("the receipt does not sum up: %+v", res.receipt.Tally)
+		}
+		if res.receipt.Stage == job.Quiesced && res.quiesced == 0 {
+			res.quiesced = time.Since(began)
+		}
+		if res.receipt.Stage == job.Quiesced && res.receipt.Tally.Unbooked == 0 {
+			break
+		}
+	}
+	res.worstPing = ping()
+	if t := res.receipt.Tally; t.Stopped != int64(running) || t.NotRunning != int64(queued) {
+		return res, fmt.Errorf("want %d stopped and %d not running, the receipt says %+v", running, queued, t)
+	}
+	return res, nil
+}
+
+func (f *fleet) submitMany(ctx context.Context, prefix string, n int) error {
+	const clients = 16
+	var wg sync.WaitGroup
+	errs := make(chan error, clients)
+	for c := range clients {
+		wg.Go(func() {
+			for i := c; i < n; i += clients {
+				if _, err := f.submit(ctx, fmt.Sprintf("%s%d", prefix, i)); err != nil {
+					errs <- err
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	select {
+	case err := <-errs:
+		return err
+	default:
+		return nil
+	}
+}
+
+// startPing pings once a millisecond until the function it returns is called,
+// which gives the longest wait.
+func startPing(ctx context.Context, url string) func() time.Duration {
+	opt, _ := redis.ParseURL(url)
+	c := redis.NewClient(opt)
+	ctx, stop := context.WithCancel(ctx)
+	out := make(chan time.Duration, 1)
+	go func() {
+		var worst time.Duration
+		for ctx.Err() == nil {
+			at := time.Now()
+			if c.Ping(context.WithoutCancel(ctx)).Err() == nil {
+				worst = max(worst, time.Since(at))
+			}
+			time.Sleep(time.Millisecond)
+		}
+		out <- worst
+	}()
+	return func() time.Duration { stop(); worst := <-out; _ = c.Close(); return worst }
+}
+
+// broadcastFloor is the bare broadcast: one XADD heard by so many blocked
+// readers, until the last one has it.
+func broadcastFloor(ctx context.Context, url string, readers, n int) ([]time.Duration, error) {
+	opt, err := redis.ParseURL(url)
+	if err != nil {
+		return nil, err
+	}
+	opt.PoolSize = readers + 2
+	c := redis.NewClient(opt)
+	defer func() { _ = c.Close() }()
+	key := fmt.Sprintf("{floor}:%d", time.Now().UnixNano())
+	defer c.Del(context.WithoutCancel(ctx), key)
+	heard := make(chan time.Time, readers)
+	rctx, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	for range readers {
+		wg.Go(func() {
+			cursor := "0"
+			for rctx.Err() == nil {
+				got, err := c.XRead(rctx, &redis.XReadArgs{Streams: []string{key, cursor}, Count: 1, Block: time.Second}).Result()
+				if err != nil {
+					continue
+				}
+				cursor = got[0].Messages[0].ID
+				heard <- time.Now()
+			}
+		})
+	}
+	defer func() { stop(); wg.Wait() }()
+	var took []time.Duration
+	for range n {
+		time.Sleep(20 * time.Millisecond)
+		at := time.Now()
+		if err := c.XAdd(ctx, &redis.XAddArgs{Stream: key, Values: []string{"order", "x"}}).Err(); err != nil {
+			return nil, err
+		}
+		var last time.Duration
+		for range readers {
+			last = max(last, (<-heard).Sub(at))
+		}
+		took = append(took, last)
+	}
+	return took, nil
+}
+
+func benchKillAll(ctx context.Context, url string, rows *Rows) error {
+	const work = "kill-all: request to last context cancelled"
+	floor, err := broadcastFloor(ctx, url, 20, 50)
+	if err != nil {
+		return err
+	}
+	base := rows.latencies(work, "bare broadcast", "one XADD, 20 blocked readers, 50 times", floor, nil)
+	var took, quiesced []time.Duration
+	for range 5 {
+		r, err := killAll(ctx, url, 20, 2000, 0)
+		if err != nil {
+			return err
+		}
+		took, quiesced = append(took, r.cancelled), append(quiesced, r.quiesced)
+	}
+	rows.latencies(work, "gavel", "2,000 running on 20 workers, 5 times", took, &base)
+	rows.latencies("kill-all: request to quiesced", "gavel", "2,000 running on 20 workers, 5 times", quiesced, nil)
+	empty, err := killAll(ctx, url, 20, 1000, 0)
+	if err != nil {
+		return err
+	}
+	full, err := killAll(ctx, url, 20, 1000, backlog())
+	if err != nil {
+		return err
+	}
+	cond := fmt.Sprintf("1,000 running, %d queued", backlog())
+	rows.add(Row{Work: work, System: "gavel", Metric: "once", Value: ms(empty.cancelled), Unit: "ms", Conditions: "1,000 running, 0 queued"})
+	rows.add(Row{Work: work, System: "gavel", Metric: "once", Value: ms(full.cancelled), Unit: "ms", Conditions: cond,
+		Ratio: ms(full.cancelled) / ms(empty.cancelled), Of: "0 queued"})
+	rows.add(Row{Work: "kill-all and sweep: longest wait of an unrelated PING", System: "gavel", Metric: "max", Value: ms(full.worstPing),
+		Unit: "ms", Conditions: cond})
+	return nil
+}
