@@ -89,10 +89,14 @@ func (c *Redis) KillAll(ctx context.Context, p access.Permit, o job.Order, key s
 
 // reach lists the partitions of a scope, the home partition first.
 func (c *Redis) reach(s job.Scope) []int {
-	if s.Kind == job.ScopeOwner {
+	switch s.Kind {
+	case job.ScopeJob:
+		return []int{s.Job.Partition()}
+	case job.ScopeOwner:
 		return []int{c.partitions.Of(s.Owner)}
+	default:
+		return c.partitions.All()
 	}
-	return c.partitions.All()
 }
 
 // recordIn writes a horizon into one partition.
