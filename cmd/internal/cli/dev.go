@@ -63,6 +63,10 @@ func (c *devCommand) Run(ctx context.Context, d *desk) error {
 		return &Failure{Code: codeUnavailable, Text: "something listens on " + c.Listen + " already", Hint: "Is another gavel dev running? Otherwise give --listen 127.0.0.1:0 for a free port.", cause: err}
 	case ctx.Err() != nil:
 		return failed("interrupted while starting")
+	case errors.Is(err, dev.ErrConfig):
+		return usage("%v", err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return &Failure{Code: codeUnavailable, Text: err.Error(), cause: err}
 	default:
 		return failed("%v", err)
 	}

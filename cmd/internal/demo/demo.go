@@ -35,7 +35,6 @@ type play struct {
 	promises int
 	second   string         // the job that its owner kills
 	receipt  client.Receipt // of that kill
-	gone     string         // the worker that left
 	all      client.Receipt // of the kill-all
 }
 

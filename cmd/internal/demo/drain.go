@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"github.com/rtfm-si/gavel/client"
@@ -17,69 +18,87 @@ func (p *play) leave(ctx context.Context) error {
 	}
 	p.say("bob submits a problem; when the first personas have spoken, its worker is told to leave, as by SIGTERM:")
 	left := make(chan error, 1)
-	said := 0
+	said := map[utterance]int{}
+	gone := ""
 	err = p.follow(ctx, p.bob, id, func(e client.Event) error {
-		if e.Type == "contribution" {
-			said++
+		if e.Type != "contribution" {
+			return nil
 		}
-		if said != 2 || p.gone != "" {
+		said[speaker(e)]++
+		if len(said) != 2 || gone != "" {
 			return nil
 		}
 		j, err := p.bob.Job(ctx, id)
 		if err != nil {
 			return fmt.Errorf("look at the job: %w", err)
 		}
-		p.gone = j.Worker
+		gone = j.Worker
 		go func() { left <- p.fleet.Drain(j.Worker) }()
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	if p.gone == "" {
+	if gone == "" {
 		return fmt.Errorf("job %s was over before its worker could leave", id)
 	}
-	return p.resumed(ctx, id, <-left)
+	if err := <-left; err != nil {
+		return p.promise(false, gone+" leaves in order", "it left with: %v", err)
+	}
+	if err := p.promise(true, gone+" left in order, with nothing in its hands", ""); err != nil {
+		return err
+	}
+	return p.resumed(ctx, id, said)
 }
 
-// resumed checks that nothing was lost and nothing was paid for twice.
-func (p *play) resumed(ctx context.Context, id string, drained error) error {
+// utterance is what one persona said in one round.
+type utterance struct {
+	Part    string `json:"sub_problem"`
+	Round   int    `json:"round"`
+	Persona string `json:"persona"`
+}
+
+func speaker(e client.Event) utterance {
+	var u utterance
+	if json.Unmarshal(e.Data, &u) != nil {
+		return utterance{Persona: e.ID} // counted as one of its own
+	}
+	return u
+}
+
+// resumed checks that nothing was lost, and nothing that was said was asked for
+// again.
+func (p *play) resumed(ctx context.Context, id string, said map[utterance]int) error {
 	j, err := p.bob.Job(ctx, id)
 	if err != nil {
 		return fmt.Errorf("look at the job: %w", err)
-	}
-	if err := p.promise(drained == nil, p.gone+" left in order, with nothing in its hands", "it left with: %v", drained); err != nil {
-		return err
 	}
 	if err := p.promise(j.State == client.Succeeded && j.Grants == 2 && j.Attempts == 0,
 		"another worker resumed the job from its checkpoint and finished it; no attempt was counted",
 		"it is %s after %d grants and %d attempts: %s", j.State, j.Grants, j.Attempts, j.Error); err != nil {
 		return err
 	}
-	kept, cut, twice := tally(p.fleet.Witness().Records(id))
-	again := "none was in flight when it left"
-	if cut > 0 {
-		again = fmt.Sprintf("only the %s that it cut off when it left had to be asked again", show.Count(int64(cut), "call", "calls"))
-	}
-	return p.promise(twice == 0, fmt.Sprintf("%s paid for once; %s", show.Count(int64(kept), "answer was", "answers were each"), again),
-		"%d calls were answered twice", twice)
-}
-
-// tally counts the calls of a job: answered, cut off in flight, and answered
-// twice.
-func tally(calls []modelsim.Record) (kept, cut, twice int) {
-	answered := map[string]int{}
-	for _, c := range calls {
-		if c.Cut {
-			cut++
-			continue
-		}
-		answered[c.Call]++
-	}
-	for _, n := range answered {
+	twice := 0
+	for _, n := range said {
 		if n > 1 {
 			twice++
 		}
 	}
-	return len(answered), cut, twice
+	answers, again := tally(p.fleet.Witness().Records(id))
+	inFlight := "no call was in flight when it left"
+	if again > 0 {
+		inFlight = "only the " + show.Count(int64(again), "call", "calls") + " in flight when it left had to be asked again"
+	}
+	return p.promise(twice == 0, fmt.Sprintf("%d answers, and no persona had to say anything twice; %s", answers, inFlight),
+		"%d of them had to", twice)
+}
+
+// tally counts the questions that the model was asked, and those of them that
+// it was asked again.
+func tally(calls []modelsim.Record) (questions, again int) {
+	asked := map[string]int{}
+	for _, c := range calls {
+		asked[c.Call]++
+	}
+	return len(asked), len(calls) - len(asked)
 }

@@ -61,6 +61,9 @@ type Config struct {
 	Version                       string
 }
 
+// ErrConfig is wrapped by what is wrong with a [Config]; nothing was started.
+var ErrConfig = errors.New("no such fleet can be started")
+
 const (
 	mostWorkers = 64
 	// startWithin is how long the parts may take to find each other.
@@ -76,17 +79,17 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	c.Workers, c.Slots = max(c.Workers, 1), max(c.Slots, 1)
 	if c.Workers > mostWorkers {
-		return c, fmt.Errorf("%d workers in one process; at most %d are started", c.Workers, mostWorkers)
+		return c, fmt.Errorf("%w: %d workers in one process; at most %d are started", ErrConfig, c.Workers, mostWorkers)
 	}
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
-		return c, fmt.Errorf("listen on %q: want host:port, such as %s", c.Listen, Address)
+		return c, fmt.Errorf("%w: listen on %q: want host:port, such as %s", ErrConfig, c.Listen, Address)
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return c, fmt.Errorf("listen on %q: a development fleet's credentials are known to everybody, so it listens on loopback only; run the dispatcher for more", c.Listen)
+		return c, fmt.Errorf("%w: listen on %q: a development fleet's credentials are known to everybody, so it listens on loopback only; run the dispatcher for more", ErrConfig, c.Listen)
 	}
 	if c.ModelURL != "" && c.Model == "" {
-		return c, errors.New("a real model server needs the model's name as well")
+		return c, fmt.Errorf("%w: a real model server needs the model's name as well", ErrConfig)
 	}
 	return c, nil
 }

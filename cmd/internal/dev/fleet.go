@@ -32,7 +32,9 @@ type Fleet struct {
 }
 
 // Start starts a fleet and returns when its dispatcher answers and every worker
-// is on its table. ctx bounds the start only.
+// is on its table. ctx bounds the start only. It returns an error that wraps
+// [ErrConfig], one that wraps [context.DeadlineExceeded] when the parts did not
+// find each other or their Redis, or that of the part that failed.
 func Start(ctx context.Context, cfg Config, log *zap.Logger) (*Fleet, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -43,7 +45,8 @@ func Start(ctx context.Context, cfg Config, log *zap.Logger) (*Fleet, error) {
 	defer cancel()
 	if err := f.start(ctx); err != nil {
 		f.Hurry()
-		return nil, errors.Join(err, f.Close())
+		_ = f.Close() // what went wrong is said by err
+		return nil, err
 	}
 	return f, nil
 }
