@@ -12,13 +12,13 @@ const USD MicroUSD = 1_000_000
 // String is the amount for people: "$0.4132", "-$1.50", "$286.00". Four
 // decimals below a dollar, two from there.
 func (m MicroUSD) String() string {
-	sign := ""
+	sign, n := "", uint64(m) //nolint:gosec // negated below where it is negative
 	if m < 0 {
-		sign, m = "-", -m
+		sign, n = "-", -n
 	}
-	if m < USD {
-		return fmt.Sprintf("%s$0.%04d", sign, (m+50)/100%10_000)
+	if tenths := (n + 50) / 100; tenths < 10_000 {
+		return fmt.Sprintf("%s$0.%04d", sign, tenths)
 	}
-	cents := (m + 5_000) / 10_000
+	cents := (n + 5_000) / 10_000
 	return fmt.Sprintf("%s$%d.%02d", sign, cents/100, cents%100)
 }
