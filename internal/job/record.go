@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -13,7 +14,9 @@ import (
 var ErrBadRecord = errors.New("the record is not a job")
 
 // FromFields reads a job from the fields of its record. Unknown fields are
-// ignored, so that a newer build may add some.
+// ignored, so that a newer build may add some. It returns [ErrUnknown] when there
+// are none, and an error that wraps [ErrBadRecord] when they are no job: a worker
+// that ran one without an id or an owner would write, and spend, as nobody.
 func FromFields(f map[string]string) (Job, error) {
 	if len(f) == 0 {
 		return Job{}, ErrUnknown
@@ -21,10 +24,10 @@ func FromFields(f map[string]string) (Job, error) {
 	r := reader{f: f}
 	j := Job{
 		ID: r.id("id"), Owner: f["owner"], Submitter: f["submitter"], Kind: f["kind"],
-		Labels: r.labels(), Input: []byte(f["input"]), State: State(f["state"]), Seq: uint64(r.int("seq")), //nolint:gosec // seq grows from 1
+		Labels: r.labels(), Input: []byte(f["input"]), State: State(f["state"]), Seq: r.count("seq"),
 		Claim:    Claim{Worker: f["worker"], Epoch: f["epoch"]},
 		Attempts: int(r.int("attempts")), MaxAttempts: int(r.int("max_attempts")), Grants: int(r.int("grants")),
-		Checkpoint: uint64(r.int("checkpoint")), Timeout: time.Duration(r.int("timeout")) * time.Millisecond, //nolint:gosec // a counter
+		Checkpoint: r.count("checkpoint"), Timeout: time.Duration(r.int("timeout")) * time.Millisecond,
 		Budget: MicroUSD(r.int("budget")), Reserved: MicroUSD(r.int("reserved")), Spent: MicroUSD(r.int("spent")),
 		SpentAtOrder: MicroUSD(r.int("spent_at_order")),
 		Order:        r.id("order"), ParkReason: f["park_reason"], BlockedBy: r.id("blocked_by"),
@@ -37,6 +40,7 @@ func FromFields(f map[string]string) (Job, error) {
 		DueAt: r.time("due_at"), EndedAt: r.time("ended_at"), KilledAt: r.time("killed_at"),
 		DeliveredAt: r.time("delivered_at"), CancelledAt: r.time("cancelled_at"), ReturnedAt: r.time("returned_at"),
 	}
+	r.must(j)
 	if r.err != nil {
 		return Job{}, fmt.Errorf("%w: %w", ErrBadRecord, r.err)
 	}
@@ -52,6 +56,18 @@ type reader struct {
 func (r *reader) fail(field string, err error) {
 	if r.err == nil {
 		r.err = fmt.Errorf("field %s: %w", field, err)
+	}
+}
+
+// must refuses what no script writes.
+func (r *reader) must(j Job) {
+	switch {
+	case j.ID == "":
+		r.fail("id", errors.New("missing"))
+	case j.Owner == "":
+		r.fail("owner", errors.New("missing"))
+	case !slices.Contains(States(), j.State):
+		r.fail("state", fmt.Errorf("%q is none", j.State))
 	}
 }
 
@@ -75,6 +91,16 @@ func (r *reader) int(field string) int64 {
 		r.fail(field, err)
 	}
 	return n
+}
+
+// count is a number that only grows.
+func (r *reader) count(field string) uint64 {
+	n := r.int(field)
+	if n < 0 {
+		r.fail(field, fmt.Errorf("%d is below zero", n))
+		return 0
+	}
+	return uint64(n)
 }
 
 func (r *reader) time(field string) time.Time {

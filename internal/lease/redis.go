@@ -74,6 +74,9 @@ func (l *Redis) granted(v []any) job.Granted {
 	}
 	fields, _ := v[2].([]any)
 	j, err := job.FromFields(rediskit.Fields(fields))
+	if err == nil && string(j.ID) != rediskit.Text(v[0]) {
+		err = fmt.Errorf("%w: it says it is %s", job.ErrBadRecord, j.ID)
+	}
 	if err != nil {
 		j = job.Job{ID: job.ID(rediskit.Text(v[0]))}
 	}
