@@ -1,0 +1,153 @@
+package cmd_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/rtfm-si/gavel/internal/rediskit"
+	"github.com/rtfm-si/gavel/internal/redistest"
+)
+
+// breakOut gives the story a Redis of its own, to be broken.
+func (f *fleet) breakOut(aof string, config []string) {
+	f.own = redistest.StartOwn(f.t, redistest.Options{AOF: aof, Config: config})
+	f.redis = &f.own.Server
+}
+
+// loseReplies has a link lose the replies to the next n requests in which all
+// parts occur: each is answered, and nobody hears it.
+func (s scene) loseReplies(name string, args []string) error {
+	if err := need(args, 2, "link name lose n part…"); err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(args[0])
+	if err != nil {
+		return err
+	}
+	s.link(name).DropReplies(n, redistest.Containing(args[1:]...), redistest.Silent)
+	return nil
+}
+
+var prefixes = regexp.MustCompile(`\{(\d+)\}`)
+
+// prefixed writes {P} as the key prefix of partition P.
+func (f *fleet) prefixed(word string) string {
+	return prefixes.ReplaceAllStringFunc(word, func(m string) string {
+		p, _ := strconv.Atoi(strings.Trim(m, "{}"))
+		return string(rediskit.NewSlot(f.redis.Fleet, p))
+	})
+}
+
+func (s scene) commandWord(args []string) error {
+	if err := need(args, 1, "command word…"); err != nil {
+		return err
+	}
+	words := make([]any, len(args))
+	for i, a := range args {
+		words[i] = s.prefixed(a)
+	}
+	return s.redis.Client(s.t).Do(context.Background(), words...).Err()
+}
+
+// residueWord holds Redis to what should be left when all jobs are over and all
+// processes have gone.
+func (s scene) residueWord([]string) error {
+	c := s.redis.Client(s.t)
+	defer func() { _ = c.Close() }()
+	return eventually(func(ctx context.Context) error {
+		keys, err := s.keysOf(ctx, c)
+		if err != nil {
+			return err
+		}
+		for _, key := range keys {
+			if err := residueAt(ctx, c, key); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// gone are the keys that end with the job or worker they belong to.
+var gone = []string{"leases", "live", "later", "workers", "worker", "attempt", "reapers", "reserved", "held", "open_orders", "alive_of"}
+
+// residueAt says what a key has that should have gone.
+func residueAt(ctx context.Context, c *redis.Client, key string) error {
+	_, rest, _ := strings.Cut(key, "}:")
+	name, _, _ := strings.Cut(rest, ":")
+	switch {
+	case slices.Contains(gone, name):
+		return fmt.Errorf("%s is left", key)
+	case name == "road":
+		return roadResidue(ctx, c, key)
+	case name == "alive":
+		counts, err := c.HGetAll(ctx, key).Result()
+		for state, n := range counts {
+			if n != "0" {
+				return fmt.Errorf("%s counts %s jobs as %s", key, n, state)
+			}
+		}
+		return err
+	default:
+		return nil
+	}
+}
+
+func roadResidue(ctx context.Context, c *redis.Client, key string) error {
+	if n, err := c.XLen(ctx, key).Result(); err != nil || n != 0 {
+		return fmt.Errorf("%d entries are left on %s (%w)", n, key, err)
+	}
+	groups, err := c.XInfoGroups(ctx, key).Result()
+	if err != nil {
+		return err
+	}
+	for _, g := range groups {
+		if g.Pending != 0 || g.Consumers > 1 {
+			return fmt.Errorf("the group %s of %s has %d pending entries and %d consumers; want none, and the one that grants", g.Name, key, g.Pending, g.Consumers)
+		}
+	}
+	return nil
+}
+
+func (s scene) entriesWord(args []string) error {
+	if err := need(args, 2, "entries key n"); err != nil {
+		return err
+	}
+	n, err := s.redis.Client(s.t).XLen(context.Background(), s.prefixed(args[0])).Result()
+	if err == nil && strconv.FormatInt(n, 10) != args[1] {
+		return fmt.Errorf("%s has %d entries, want %s", args[0], n, args[1])
+	}
+	return err
+}
+
+func (s scene) publishedWord(args []string) error {
+	if err := need(args, 2, "published file copy"); err != nil {
+		return err
+	}
+	copied := s.script.MkAbs(args[1])
+	if err := os.WriteFile(copied, []byte(s.script.ReadFile(args[0])), 0o600); err != nil {
+		return err
+	}
+	return os.Chmod(copied, 0o644)
+}
+
+func (s scene) fieldWord(args []string) error {
+	if err := need(args, 3, "field key name value"); err != nil {
+		return err
+	}
+	c := s.redis.Client(s.t)
+	return eventually(func(ctx context.Context) error {
+		v, err := c.HGet(ctx, s.prefixed(args[0]), args[1]).Result()
+		if err == nil && v != args[2] {
+			err = fmt.Errorf("%s is %q, want %q", args[1], v, args[2])
+		}
+		return err
+	})
+}
