@@ -30,6 +30,9 @@ func Run(ctx context.Context, cfg Config, hurry <-chan struct{}, log *zap.Logger
 	if err := cfg.Lease().Check(); err != nil {
 		return err
 	}
+	if cfg.Slots < 1 {
+		return fmt.Errorf("slots: %d is outside 1–10000", cfg.Slots)
+	}
 	id, err := cfg.name()
 	if err != nil {
 		return err
