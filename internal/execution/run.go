@@ -26,9 +26,10 @@ type run struct {
 	listen func()
 	gone   chan struct{} // closed when the run is off the table
 
-	mu   sync.Mutex
-	kill killTimes
-	deaf bool
+	mu    sync.Mutex
+	kill  killTimes
+	after time.Duration // how long the confirmation of a kill waits, see Deliver
+	deaf  bool
 }
 
 // killTimes are the steps of a kill on this worker, zero while not reached.
@@ -69,6 +70,9 @@ func (w *Worker) one(ctx context.Context, r *run, bad error) {
 		result, err = w.attempt(ctx, r)
 	}
 	r.hasReturned()
+	if d := r.spacing(); d > 0 {
+		time.Sleep(d)
+	}
 	w.conclude(r, result, err, job.StopOf(ctx))
 	w.rooms.Keeper.Drop(r.job.ID, r.claim)
 }
@@ -177,6 +181,19 @@ func (r *run) stop(cause error) {
 		r.log.Info("kill delivered", zap.String("order", string(s.Order)), zap.String("actor", s.Actor), zap.String("reason", s.Reason))
 		r.listen()
 	}
+}
+
+// space lets the confirmation of a kill wait a little.
+func (r *run) space(d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.after = d
+}
+
+func (r *run) spacing() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.after
 }
 
 func (r *run) hasReturned() {

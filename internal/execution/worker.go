@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	randv2 "math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -47,8 +48,13 @@ type Worker struct {
 // Status is what a worker says of itself.
 type Status struct {
 	Slots, Running, Deaf int
-	Draining             bool
+	// DeafJobs names the deaf, at most [MaxDeafJobs].
+	DeafJobs []job.ID
+	Draining bool
 }
+
+// MaxDeafJobs bounds what a worker writes of itself at each beat.
+const MaxDeafJobs = 100
 
 // ErrDeaf is returned by [Worker.Run] when killed work ignored its context for
 // longer than KillPatience. The process must exit: only that stops the work.
@@ -115,11 +121,16 @@ func (w *Worker) Status() Status {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := Status{Slots: w.cfg.Slots, Running: len(w.live), Draining: w.leaving}
-	for _, r := range w.live {
-		if r.isDeaf() {
-			s.Deaf++
+	for id, r := range w.live {
+		if !r.isDeaf() {
+			continue
+		}
+		s.Deaf++
+		if len(s.DeafJobs) < MaxDeafJobs {
+			s.DeafJobs = append(s.DeafJobs, id)
 		}
 	}
+	slices.Sort(s.DeafJobs)
 	return s
 }
 
@@ -221,10 +232,22 @@ func pause(ctx context.Context, d time.Duration) {
 // the keeper: it asks for a renewal of everything.)
 func (w *Worker) Deliver(h job.Hint) {
 	stop := &job.Stop{Kind: job.StopKilled, Order: h.Order.ID, Actor: h.Order.Actor, Reason: h.Order.Reason}
-	for _, r := range w.covered(h) {
+	runs := w.covered(h)
+	for i, r := range runs {
+		if len(runs) > 1 {
+			r.space(time.Duration(i+1) * min(confirmEvery, confirmWithin/time.Duration(len(runs))))
+		}
 		r.stop(stop)
 	}
 }
+
+// An order over many runs cancels every context at once, and spaces the writes
+// that confirm: they would keep Redis, and the other workers' readers, from the
+// rest of the news.
+const (
+	confirmEvery  = time.Millisecond
+	confirmWithin = 200 * time.Millisecond
+)
 
 func (w *Worker) covered(h job.Hint) []*run {
 	w.mu.Lock()

@@ -99,7 +99,7 @@ func TestTheDeadlineFailsAndSilenceIsAFailedAttempt(t *testing.T) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		})
-		time.Sleep(time.Minute + time.Second)
+		time.Sleep(time.Minute + 3*time.Second)
 		require.Equal(t, []string{"finish failed deadline"}, f.written())
 		time.Sleep(9 * time.Minute)
 		require.Equal(t, []string{"finish failed deadline", "retry"}, f.written(), "no output is needed to notice silence")
@@ -166,6 +166,36 @@ func TestAHorizonReachesTheJobsBehindItOnly(t *testing.T) {
 		r.Deliver(job.Hint{Order: job.Order{ID: id(9), Scope: job.Scope{Kind: job.ScopeFleet}, Horizon: map[int]uint64{0: 2}}})
 		synctest.Wait()
 		require.Equal(t, []job.ID{id(1), id(2)}, f.dropped)
+		require.NoError(t, r.stop())
+	})
+}
+
+func TestAnOrderOverManyCancelsAtOnceAndSpacesItsConfirmations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 50
+		var jobs []job.Granted
+		for i := range byte(n) {
+			jobs = append(jobs, granted(i))
+		}
+		f := newFakes(jobs...)
+		cancelled := make(chan time.Time, n)
+		r := start(t, Config{Slots: n}, f, func(ctx context.Context, _ job.Work, _ job.Runtime) (job.Result, error) {
+			<-ctx.Done()
+			cancelled <- time.Now()
+			return nil, ctx.Err()
+		})
+		time.Sleep(time.Second)
+		began := time.Now()
+		r.Deliver(job.Hint{Order: job.Order{ID: id(9), Scope: job.Scope{Kind: job.ScopeFleet}, Horizon: map[int]uint64{0: n}}})
+		synctest.Wait()
+		require.Len(t, cancelled, n)
+		for range n {
+			require.Equal(t, began, <-cancelled)
+		}
+		time.Sleep(10*time.Millisecond + time.Microsecond)
+		require.Len(t, f.written(), 10)
+		time.Sleep(confirmWithin)
+		require.Len(t, f.written(), n)
 		require.NoError(t, r.stop())
 	})
 }
@@ -239,6 +269,7 @@ func TestADeafWorkerHandsItsOtherJobsBackAndLeaves(t *testing.T) {
 		f.stop(id(1), &job.Stop{Kind: job.StopKilled})
 		time.Sleep(31 * time.Second)
 		require.Equal(t, 1, r.Status().Deaf)
+		require.Equal(t, []job.ID{id(1)}, r.Status().DeafJobs)
 		err := <-r.done
 		require.ErrorIs(t, err, ErrDeaf)
 		require.ErrorIs(t, err, ErrUnreturned)

@@ -49,11 +49,11 @@ func OutcomeOf(err error) Outcome {
 
 // Unavailable wraps an error of Redis as [job.ErrUnavailable], and as
 // [job.ErrOutcomeUnknown] beside it when the call may have happened, so that a
-// room's callers need not know Redis. It keeps the cause for the log. nil stays
-// nil.
+// room's callers need not know Redis. It keeps the cause for the log. nil and a
+// fault of the caller's own code ([ErrScript]) stay as they are.
 func Unavailable(err error) error {
 	switch {
-	case err == nil || errors.Is(err, job.ErrUnavailable):
+	case err == nil, errors.Is(err, job.ErrUnavailable), errors.Is(err, ErrScript):
 		return err
 	case OutcomeOf(err) == Unknown:
 		return fmt.Errorf("%w: %w: %w", job.ErrUnavailable, job.ErrOutcomeUnknown, err)

@@ -20,12 +20,12 @@ type Runner struct {
 }
 
 // Run calls a script. It answers an error when an argument is missing or
-// unknown, when Redis failed (see [Outcome]), or when the reply's word is not
-// in the header ([ErrReply]).
+// unknown ([ErrScript], a fault of the caller), when Redis failed (see
+// [Outcome]), or when the reply's word is not in the header ([ErrReply]).
 func (r Runner) Run(ctx context.Context, s *Script, at Place, args Args, rest ...string) (Reply, error) {
 	keys, argv, err := s.values(at, args, rest)
 	if err != nil {
-		return Reply{}, err
+		return Reply{}, fmt.Errorf("%w: %w", ErrScript, err)
 	}
 	raw, err := s.sources[r.Profile].Run(ctx, r.Client, keys, argv...).Result()
 	if err != nil {
