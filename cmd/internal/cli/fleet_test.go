@@ -1,0 +1,139 @@
+package cli
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rtfm-si/gavel/client"
+	"github.com/rtfm-si/gavel/cmd/internal/dev"
+)
+
+func TestKillShowsItsReceiptAndAStrangersIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, slow())
+	id := w.submit(dev.Alice, "market-entry")
+	w.running(dev.Alice, id)
+	w.gavel(dev.Bob, "kill", id, "--reason", "it is in my way").fails(codeRefused, "gavel ps")
+	w.gavel(dev.Alice, "kill", id).fails(codeUsage, "--reason")
+	require.Contains(t, w.gavel(dev.Alice, "kill", id, "--reason", "wrong question", "--incident", "inc-1").ok(), "its worker confirmed")
+
+	var orders []client.Receipt
+	s := w.gavel(dev.Admin, "orders", "--json")
+	s.ok()
+	s.into(&orders)
+	require.Len(t, orders, 1)
+	require.Contains(t, w.gavel(dev.Admin, "orders").ok(), "job "+id)
+	receipt := w.gavel(dev.Alice, "receipt", orders[0].Order).ok()
+	for _, want := range []string{"wrong question", "inc-1", "stopped", "recorded at", "returned +", "killed"} {
+		require.Contains(t, receipt, want)
+	}
+	w.gavel(dev.Bob, "receipt", orders[0].Order).fails(codeRefused)
+	audit := w.gavel(dev.Admin, "audit", "--job", id).ok()
+	require.Contains(t, audit, "denied (foreign)")
+	require.Contains(t, audit, "allowed")
+	w.gavel(dev.Alice, "audit").fails(codeRefused, "--key dev-admin")
+}
+
+func TestKillAllWantsTheFleetsName(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, slow())
+	id := w.submit(dev.Alice, "market-entry")
+	w.running(dev.Alice, id)
+	kill := []string{"kill-all", "--reason", "drill"}
+	w.typed(t.Context(), strings.NewReader("prod\n"), dev.Admin, kill...).fails(codeUsage, "nothing was killed")
+	w.gavel(dev.Admin, append(kill, "--yes", "prod")...).fails(codeRefused)
+	w.gavel(dev.Admin, append(kill, "--json")...).fails(codeUsage, "--yes")
+	w.gavel(dev.Alice, append(kill, "--yes", "dev")...).fails(codeRefused, "dev-admin")
+	w.running(dev.Alice, id)
+
+	s := w.typed(t.Context(), strings.NewReader("dev\n"), dev.Admin, kill...)
+	for _, want := range []string{"This will kill every job of fleet dev (1 running) and freeze it", "1 targeted = 1 stopped", "quiesced", "thaw --reason"} {
+		require.Contains(t, s.ok(), want)
+	}
+	w.gavel(dev.Alice, "submit", "../../../examples/market-entry.json").fails(codeUnavailable, "drill", "gavel thaw", "--idempotency-key")
+	require.Contains(t, w.gavel(dev.Admin, "fleet").ok(), "FROZEN by admin")
+	w.gavel(dev.Alice, "thaw", "--reason", "mine").fails(codeRefused)
+	w.gavel(dev.Admin, "thaw", "--reason", "mine", "--seen", "0.x").fails(codeRefused, "gavel fleet")
+	require.Contains(t, w.gavel(dev.Admin, "thaw", "--reason", "over").ok(), "the fleet is open")
+	require.Contains(t, w.gavel(dev.Admin, "thaw", "--reason", "over").ok(), "the fleet is open", "a fleet that is open needs no thaw")
+}
+
+func TestKillAllOfOneOwnerSparesTheOthers(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, slow())
+	hers, his := w.submit(dev.Alice, "market-entry"), w.submit(dev.Bob, "market-entry")
+	w.running(dev.Alice, hers)
+	w.running(dev.Bob, his)
+	var r client.Receipt
+	s := w.gavel(dev.Admin, "kill-all", "--reason", "loops", "--owner", "alice", "--yes", "dev", "--json")
+	s.ok()
+	s.into(&r)
+	require.Equal(t, client.Quiesced, r.Stage)
+	require.Equal(t, int64(1), r.Tally.Stopped)
+	require.False(t, r.Freeze)
+	w.running(dev.Bob, his)
+
+	s = w.gavel(dev.Admin, "kill-all", "--reason", "all", "--no-freeze", "--yes", "dev", "--json")
+	s.ok()
+	s.into(&r)
+	require.Equal(t, int64(1), r.Tally.Targeted)
+	w.submit(dev.Bob, "market-entry")
+	w.gavel(dev.Admin, "kill-all", "--reason", "tidy up", "--yes", "dev").ok()
+}
+
+func TestFreezeSaysWhyAndForWhichIncident(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, slow())
+	require.Contains(t, w.gavel(dev.Admin, "freeze", "--reason", "look first", "--incident", "inc-9").ok(), "FROZEN by admin")
+	var f client.Fleet
+	s := w.gavel(dev.Admin, "fleet", "--json")
+	s.ok()
+	s.into(&f)
+	require.True(t, f.Gate.Frozen)
+	require.Equal(t, "inc-9", f.Gate.Incident)
+	require.Len(t, f.Workers, 2)
+	var g client.Gate
+	s = w.gavel(dev.Admin, "thaw", "--json", "--reason", "seen", "--seen", f.Gate.Head)
+	s.ok()
+	s.into(&g)
+	require.False(t, g.Frozen)
+	w.gavel(dev.Alice, "fleet").fails(codeRefused)
+	w.gavel("nobody", "fleet").fails(codeRefused, "GAVEL_KEY")
+}
+
+func TestEmptyListsAreListsToScripts(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, slow())
+	for _, ask := range []string{"ps", "orders", "audit"} {
+		require.Equal(t, "[]\n", w.gavel(dev.Admin, ask, "--json").ok(), ask)
+		require.Contains(t, w.gavel(dev.Admin, ask).ok(), "no ", ask)
+	}
+	w.gavel(dev.Admin, "ps", "--limit", "0").fails(codeUsage)
+	w.gavel(dev.Admin, "audit", "--limit", "-1").fails(codeUsage)
+}
+
+func TestErrorsInJSONAreOneObject(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, slow())
+	s := w.gavel("nobody", "ps", "--json")
+	s.fails(codeRefused)
+	s.out = s.err.Error()
+	var f Failure
+	s.into(&f)
+	require.Equal(t, client.ErrUnauthenticated, f.Problem)
+	require.Equal(t, codeRefused, f.Code)
+	require.NotEmpty(t, f.Request)
+}
+
+func TestNoDispatcherIsUnavailableAndSaysWhatToStart(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	for _, ask := range [][]string{{"ps"}, {"watch", "x"}, {"kill", "x", "--reason", "r"}, {"fleet"}, {"freeze", "--reason", "r"}} {
+		outcome(t, t.Context(), Process{Out: &out, Err: &out}, append([]string{"--url", "http://127.0.0.1:1"}, ask...)...).
+			fails(codeUnavailable, "connection refused", "dev")
+	}
+	outcome(t, t.Context(), Process{Out: &out, Err: &out}, "--url", "ftp://x", "ps").fails(codeUsage, "--url")
+}
