@@ -229,6 +229,19 @@ func TestNobodyIsDefaultAndNobodyComesWithoutPassword(t *testing.T) {
 	require.NoError(t, g.as(t, "probe").Ping(t.Context()).Err(), "a health check needs no secret")
 }
 
+// Redis replays its file as the user "default", and passes over every
+// transaction that this user may not do: rights taken from it would cost the data.
+func TestRedisMayLoadItsOwnFile(t *testing.T) {
+	g := guard(t, redistest.Options{AOF: t.TempDir(), Config: []string{"--enable-debug-command", "yes"}})
+	ctx := t.Context()
+	c := g.as(t, "dispatcher")
+	script := "redis.call('SET', KEYS[1], '7') redis.call('SADD', KEYS[2], 'o')"
+	require.ErrorIs(t, c.Eval(ctx, script, []string{"{gavel:0}:seq", "{gavel:0}:open_orders"}).Err(), redis.Nil)
+	require.NoError(t, g.admin.Do(ctx, "DEBUG", "LOADAOF").Err())
+	require.Equal(t, "7", g.admin.Get(ctx, "{gavel:0}:seq").Val(), "lost when the file was loaded")
+	require.Equal(t, []string{"o"}, g.admin.SMembers(ctx, "{gavel:0}:open_orders").Val())
+}
+
 func TestClusterClientsNeedNoMoreRights(t *testing.T) {
 	g := guard(t, redistest.Options{Config: []string{"--cluster-enabled", "yes"}})
 	require.NoError(t, g.admin.Do(t.Context(), "CLUSTER", "ADDSLOTSRANGE", 0, 16383).Err())
