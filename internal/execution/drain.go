@@ -17,10 +17,9 @@ import (
 // leases run out and others take them.
 var ErrUnreturned = errors.New("jobs left behind with their leases")
 
-// drain leaves in order: nothing new, let finish, stop, hand back, off the
-// table. It never cancels the keeper: leases are renewed throughout.
-func (w *Worker) drain(ctx context.Context, takers *sync.WaitGroup) error {
-	began := time.Now()
+// drain ends the work in order: nothing new, let finish, stop, hand back. It
+// never cancels the keeper: leases are renewed throughout.
+func (w *Worker) drain(takers *sync.WaitGroup) {
 	w.mu.Lock()
 	w.leaving = true
 	n := len(w.live)
@@ -43,7 +42,6 @@ func (w *Worker) drain(ctx context.Context, takers *sync.WaitGroup) error {
 	if !clean {
 		w.settle()
 	}
-	return w.leave(ctx, time.Since(began))
 }
 
 // settle gives runs whose work has returned a last while to write their end.

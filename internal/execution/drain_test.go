@@ -180,3 +180,14 @@ func TestDrainWithZeroJobsIsCleanAndRepeatable(t *testing.T) {
 		})
 	}
 }
+
+func TestNothingIsRenewedOnceTheWorkerHasLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakes()
+		r := start(t, Config{}, f, obedient)
+		synctest.Wait()
+		require.NoError(t, r.stop())
+		require.True(t, f.renewedLast, "a renewal puts the worker back on the table it has left")
+		r.cancel()
+	})
+}

@@ -49,6 +49,8 @@ type fakeRooms struct {
 	onSave    func(ctx context.Context) error
 	untrusted bool
 	ends      int
+
+	renewedLast bool // no renewal after the worker had left
 }
 
 func newFakes(jobs ...job.Granted) *fakeRooms {
@@ -130,7 +132,15 @@ func (f *fakeRooms) Drop(id job.ID, _ job.Claim) {
 	f.dropped = append(f.dropped, id)
 }
 
-func (f *fakeRooms) Run(ctx context.Context) { <-ctx.Done() }
+// Run keeps renewing for a moment longer than it has to, as one does whose
+// renewal is under way. It runs in a bubble.
+func (f *fakeRooms) Run(ctx context.Context) {
+	<-ctx.Done()
+	time.Sleep(100 * time.Millisecond)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.renewedLast = f.leaves == 0
+}
 
 func (f *fakeRooms) Mark() uint64 { return 0 }
 

@@ -107,10 +107,11 @@ func (w *Worker) Run(ctx context.Context) error {
 		cause = ErrDeaf
 	}
 	stopTaking()
-	err := w.drain(context.WithoutCancel(ctx), &takers)
+	began := time.Now()
+	w.drain(&takers)
 	stopKeeping()
-	keeper.Wait()
-	return errors.Join(cause, err)
+	keeper.Wait() // a renewal would put the worker back on the table it leaves
+	return errors.Join(cause, w.leave(context.WithoutCancel(ctx), time.Since(began)))
 }
 
 // Hurry skips what is left of the drain's waits: a second signal.
