@@ -38,13 +38,13 @@ func TestUsageErrorsSayWhereToLook(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	p := Process{Out: &out, Err: &out}
-	outcome(t, t.Context(), p, "kil").fails(codeUsage, "--help")
-	outcome(t, t.Context(), p, "ps", "--no-such-flag").fails(codeUsage, "--help")
-	outcome(t, t.Context(), p, "dev", "--pace", "slow").fails(codeUsage)
-	outcome(t, t.Context(), p, "dev", "--workers", "0").fails(codeUsage)
-	outcome(t, t.Context(), p, "dev", "--listen", "0.0.0.0:0").fails(codeUsage, "loopback")
+	outcome(t.Context(), t, p, "kil").fails(codeUsage, "--help")
+	outcome(t.Context(), t, p, "ps", "--no-such-flag").fails(codeUsage, "--help")
+	outcome(t.Context(), t, p, "dev", "--pace", "slow").fails(codeUsage)
+	outcome(t.Context(), t, p, "dev", "--workers", "0").fails(codeUsage)
+	outcome(t.Context(), t, p, "dev", "--listen", "0.0.0.0:0").fails(codeUsage, "loopback")
 	p.Env = []string{"GAVEL_KYE=x"}
-	outcome(t, t.Context(), p, "version").fails(codeUsage, "GAVEL_KYE")
+	outcome(t.Context(), t, p, "version").fails(codeUsage, "GAVEL_KYE")
 }
 
 func TestHelpNamesEveryCommandAndTheExitCodes(t *testing.T) {
@@ -61,7 +61,7 @@ func TestHelpNamesEveryCommandAndTheExitCodes(t *testing.T) {
 func TestVersion(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	outcome(t, t.Context(), Process{Out: &out, Err: &out}, "version").ok()
+	outcome(t.Context(), t, Process{Out: &out, Err: &out}, "version").ok()
 	require.Equal(t, "gavel test\n", out.String())
 }
 
@@ -70,7 +70,7 @@ func TestDevAnnouncesItselfAndDrainsWhenInterrupted(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	out := newTTY("Ctrl-C")
 	go func() { <-out.seen; interrupt() }()
-	s := outcome(t, ctx, Process{Out: out, Err: out}, "dev", "--listen", "127.0.0.1:0", "--workers", "1", "--pace", "fast")
+	s := outcome(ctx, t, Process{Out: out, Err: out}, "dev", "--listen", "127.0.0.1:0", "--workers", "1", "--pace", "fast")
 	require.NoError(t, s.err)
 	for _, want := range []string{"memory-only", "simulated", dev.Alice, dev.Bob, dev.Admin, "http://127.0.0.1:", "run examples/market-entry.json", "draining", "drained"} {
 		require.Contains(t, out.String(), want)
@@ -81,13 +81,13 @@ func TestDevThatFindsItsPortTakenSaysSo(t *testing.T) {
 	t.Parallel()
 	w := newTown(t, quick())
 	var out bytes.Buffer
-	outcome(t, t.Context(), Process{Out: &out, Err: &out}, "dev", "--listen", w.fleet.URL()[len("http://"):]).fails(codeUnavailable, "--listen 127.0.0.1:0")
+	outcome(t.Context(), t, Process{Out: &out, Err: &out}, "dev", "--listen", w.fleet.URL()[len("http://"):]).fails(codeUnavailable, "--listen 127.0.0.1:0")
 }
 
 func TestDemoEndsWellAtTheFastPace(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	require.NoError(t, outcome(t, t.Context(), Process{Out: &out, Err: &out}, "demo", "--pace", "fast").err, out.String())
+	require.NoError(t, outcome(t.Context(), t, Process{Out: &out, Err: &out}, "demo", "--pace", "fast").err, out.String())
 	require.Contains(t, out.String(), "promises were kept")
 }
 
@@ -100,7 +100,7 @@ func TestKeysNewMakesAKeyThatTheDispatcherTakes(t *testing.T) {
 		{"--subject", "root", "--role", "operator,admin", "--break-glass", "--expires", "90d"},
 	} {
 		var out bytes.Buffer
-		s := outcome(t, t.Context(), Process{Out: &out, Err: &out}, append([]string{"keys", "new", "--json", "--file", path}, args...)...)
+		s := outcome(t.Context(), t, Process{Out: &out, Err: &out}, append([]string{"keys", "new", "--json", "--file", path}, args...)...)
 		s.ok()
 		var made struct{ Secret string }
 		s.into(&made)
@@ -138,11 +138,11 @@ func TestKeysNewRefusesWhatWouldNotWork(t *testing.T) {
 		{"--subject", "kim", "--owner", "acme", "--expires", "2001-01-01"},
 		{"--subject", "kim", "--owner", "acme", "--file", t.TempDir() + "/no/such/folder"},
 	} {
-		outcome(t, t.Context(), p, append([]string{"keys", "new"}, args...)...).fails(codeUsage)
+		outcome(t.Context(), t, p, append([]string{"keys", "new"}, args...)...).fails(codeUsage)
 	}
 	open := t.TempDir() + "/keys"
 	require.NoError(t, os.WriteFile(open, []byte("{}"), 0o600))
-	outcome(t, t.Context(), p, "keys", "new", "--subject", "kim", "--owner", "acme", "--file", open).fails(codeUsage, "nothing was added")
+	outcome(t.Context(), t, p, "keys", "new", "--subject", "kim", "--owner", "acme", "--file", open).fails(codeUsage, "nothing was added")
 	raw, err := os.ReadFile(open)
 	require.NoError(t, err)
 	require.Equal(t, "{}", string(raw))
@@ -151,7 +151,7 @@ func TestKeysNewRefusesWhatWouldNotWork(t *testing.T) {
 func TestKeysNewWithoutAFileShowsTheLineToAdd(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	outcome(t, t.Context(), Process{Out: &out, Err: &out}, "keys", "new", "--subject", "kim", "--owner", "acme").ok()
+	outcome(t.Context(), t, Process{Out: &out, Err: &out}, "keys", "new", "--subject", "kim", "--owner", "acme").ok()
 	require.Contains(t, out.String(), access.Prefix)
 	require.Contains(t, out.String(), `"subject":"kim"`)
 }

@@ -132,8 +132,8 @@ func TestNoDispatcherIsUnavailableAndSaysWhatToStart(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	for _, ask := range [][]string{{"ps"}, {"watch", "x"}, {"kill", "x", "--reason", "r"}, {"fleet"}, {"freeze", "--reason", "r"}} {
-		outcome(t, t.Context(), Process{Out: &out, Err: &out}, append([]string{"--url", "http://127.0.0.1:1"}, ask...)...).
+		outcome(t.Context(), t, Process{Out: &out, Err: &out}, append([]string{"--url", "http://127.0.0.1:1"}, ask...)...).
 			fails(codeUnavailable, "connection refused", "dev")
 	}
-	outcome(t, t.Context(), Process{Out: &out, Err: &out}, "--url", "ftp://x", "ps").fails(codeUsage, "--url")
+	outcome(t.Context(), t, Process{Out: &out, Err: &out}, "--url", "ftp://x", "ps").fails(codeUsage, "--url")
 }

@@ -145,7 +145,7 @@ func TestWhatIsWrongWithAProblemFileIsSaidBeforeAnythingIsAsked(t *testing.T) {
 	t.Parallel()
 	nowhere := func(args ...string) said {
 		var out bytes.Buffer
-		return outcome(t, t.Context(), Process{In: strings.NewReader("[1]"), Out: &out, Err: &out}, append([]string{"--url", "http://127.0.0.1:1"}, args...)...)
+		return outcome(t.Context(), t, Process{In: strings.NewReader("[1]"), Out: &out, Err: &out}, append([]string{"--url", "http://127.0.0.1:1"}, args...)...)
 	}
 	nowhere("submit", "no-such-file.json").fails(codeUsage, "no-such-file.json", "examples/market-entry.json")
 	nowhere("submit", file(t, "{\n\"problem\": }")).fails(codeUsage, "line 2")

@@ -43,7 +43,9 @@ func quick() modelsim.Config {
 }
 
 // slow is one whose deliberations are still running when they are looked at.
-func slow() modelsim.Config { return modelsim.Config{Seed: 3, Latency: 300 * time.Millisecond, Pace: 100} }
+func slow() modelsim.Config {
+	return modelsim.Config{Seed: 3, Latency: 300 * time.Millisecond, Pace: 100}
+}
 
 // said is what a command came to.
 type said struct {
@@ -67,10 +69,10 @@ func (w town) typed(ctx context.Context, in io.Reader, who string, args ...strin
 
 func (w town) run(ctx context.Context, p Process, who string, args ...string) said {
 	w.t.Helper()
-	return outcome(w.t, ctx, p, append([]string{"--url", w.fleet.URL(), "--key", who}, args...)...)
+	return outcome(ctx, w.t, p, append([]string{"--url", w.fleet.URL(), "--key", who}, args...)...)
 }
 
-func outcome(t *testing.T, ctx context.Context, p Process, args ...string) said {
+func outcome(ctx context.Context, t *testing.T, p Process, args ...string) said {
 	t.Helper()
 	p.Args, p.Version = args, "test"
 	err := Run(ctx, p)

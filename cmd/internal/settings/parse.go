@@ -32,7 +32,7 @@ func Variables() []string {
 }
 
 // Parse reads flags and environment into cli, a pointer to a kong struct.
-func Parse(name, about string, cli any, args, env []string, out io.Writer) error {
+func Parse(name, about string, cli any, args, env []string, out io.Writer) error { //nolint:revive // what a process is given
 	helped := false
 	parser, err := kong.New(cli, kong.Name(name), kong.Description(about), kong.Writers(out, out),
 		kong.Exit(func(int) { helped = true }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))

@@ -15,7 +15,7 @@ import (
 // code: 0 for a clean end, what the error's ExitCode says if it has one, 1
 // otherwise; and says why on stderr.
 func Process(stderr io.Writer, run func(ctx context.Context, hurry <-chan struct{}) error) int {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // the first context of the process
 	defer cancel()
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)

@@ -29,8 +29,10 @@ func NewTable(heads ...string) *Table {
 // Row adds a row; what is missing stays empty.
 func (t *Table) Row(texts ...string) {
 	row := make([]cell, len(t.heads))
-	for i := range min(len(texts), len(row)) {
-		row[i].text = Clean(texts[i])
+	for i := range row {
+		if i < len(texts) {
+			row[i].text = Clean(texts[i])
+		}
 	}
 	t.rows = append(t.rows, row)
 }
