@@ -16,9 +16,8 @@ import (
 	"github.com/rtfm-si/gavel/internal/redistest"
 )
 
-// nightly adds the stories that take minutes, and builds the binaries with the
-// race detector.
-var nightly = flag.Bool("nightly", false, "also tell the long stories, with binaries that look for races")
+// nightly adds the stories that take minutes.
+var nightly = flag.Bool("nightly", false, "tell the long stories too")
 
 // binaries is the folder with the binaries of this run.
 var binaries string
@@ -50,7 +49,7 @@ func (b built) Run() int {
 
 func build(dir string) error {
 	args := []string{"build", "-o", dir + string(filepath.Separator)}
-	if *nightly {
+	if raced {
 		args = append(args, "-race")
 	}
 	out, err := exec.Command("go", append(args, "./dispatcher", "./worker")...).CombinedOutput()

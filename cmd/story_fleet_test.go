@@ -75,7 +75,7 @@ func (f *fleet) environment(script func(string) string, more []string) []string 
 		"GAVEL_REDIS_URL": f.redis.URL(), "GAVEL_FLEET": f.redis.Fleet, "GAVEL_PARTITIONS": fmt.Sprint(f.partitions),
 		"GAVEL_LEASE_RENEW": "250ms", "GAVEL_LEASE_TRUST": "1s", "GAVEL_LEASE_TAKE": "1500ms",
 		"GAVEL_KEYS_FILE": f.keys(), "GAVEL_LISTEN": "127.0.0.1:0", "GAVEL_WORKER_LISTEN": "127.0.0.1:0",
-		"GAVEL_SLOTS": "4", "GAVEL_POLL": "200ms", "GAVEL_BACKOFF": "100ms",
+		"GAVEL_SLOTS": "4", "GAVEL_CANARY": "true", "GAVEL_POLL": "200ms", "GAVEL_BACKOFF": "100ms",
 		"GAVEL_MODEL_URL": f.witness.url + "/v1", "GAVEL_MODEL": "simulated", "GAVEL_LOG_LEVEL": "debug",
 	}
 	for _, name := range settings.Variables() {
@@ -90,7 +90,7 @@ func (f *fleet) environment(script func(string) string, more []string) []string 
 		}
 		vars[name] = v
 	}
-	env := []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + f.dir}
+	env := []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + f.dir, "GORACE=atexit_sleep_ms=0"}
 	for name, v := range vars {
 		env = append(env, name+"="+v)
 	}
