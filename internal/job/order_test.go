@@ -15,10 +15,17 @@ func TestAScopeNamesNeitherTooLittleNorTooMuch(t *testing.T) {
 		require.NoError(t, ok.Check(), "%+v", ok)
 	}
 	for _, bad := range []job.Scope{
-		{}, {Kind: "everything"}, {Job: anID},
-		{Kind: job.ScopeJob}, {Kind: job.ScopeJob, Owner: "ann"}, {Kind: job.ScopeJob, Job: anID, Owner: "ann"},
-		{Kind: job.ScopeOwner}, {Kind: job.ScopeOwner, Job: anID}, {Kind: job.ScopeOwner, Owner: "ann", Job: anID},
-		{Kind: job.ScopeFleet, Owner: "ann"}, {Kind: job.ScopeFleet, Job: anID},
+		{},
+		{Kind: "everything"},
+		{Job: anID},
+		{Kind: job.ScopeJob},
+		{Kind: job.ScopeJob, Owner: "ann"},
+		{Kind: job.ScopeJob, Job: anID, Owner: "ann"},
+		{Kind: job.ScopeOwner},
+		{Kind: job.ScopeOwner, Job: anID},
+		{Kind: job.ScopeOwner, Owner: "ann", Job: anID},
+		{Kind: job.ScopeFleet, Owner: "ann"},
+		{Kind: job.ScopeFleet, Job: anID},
 	} {
 		require.ErrorIs(t, bad.Check(), job.ErrBadScope, "%+v", bad)
 	}

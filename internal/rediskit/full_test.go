@@ -106,8 +106,10 @@ func TestWhileMemoryIsFullNothingIsAdmittedStartedOrSpent(t *testing.T) {
 		at   rediskit.Place
 		args rediskit.Args
 	}{
-		"submit": {rediskit.Place{Owner: "ann", Idem: "i"}, rediskit.Args{"id": "N1", "owner": "ann", "labels": "{}", "floor": 0,
-			"digest": "d", "idem_seconds": 9, "kind": "talk"}},
+		"submit": {rediskit.Place{Owner: "ann", Idem: "i"}, rediskit.Args{
+			"id": "N1", "owner": "ann", "labels": "{}", "floor": 0,
+			"digest": "d", "idem_seconds": 9, "kind": "talk",
+		}},
 		"grant":      {rediskit.Place{Worker: "w1"}, rediskit.Args{"worker": "w1", "nonce": "n", "slots": 1, "scan": 4}},
 		"reserve":    {rediskit.Place{Job: "J1"}, with(rediskit.Args{"call": "c2", "model": "gpt", "max": 1})},
 		"checkpoint": {rediskit.Place{Job: "J1"}, with(rediskit.Args{"seq": 1, "sum": "s", "node": "n", "data": "d", "keep": 4})},

@@ -51,8 +51,10 @@ func TestNoTwoScriptsHaveOneName(t *testing.T) {
 // spends does not, so that it cannot fill it further.
 func TestFullMemoryStopsWhatStartsAndNothingThatStops(t *testing.T) {
 	starts := []string{"submit", "grant", "reserve", "checkpoint", "event", "promote", "resume"}
-	stops := []string{"finish", "retry", "release", "park", "leave", "reclaim", "renew", "settle", "sample", "gate",
-		"order", "horizon", "sweep", "fence", "bury", "deny", "forget"}
+	stops := []string{
+		"finish", "retry", "release", "park", "leave", "reclaim", "renew", "settle", "sample", "gate",
+		"order", "horizon", "sweep", "fence", "bury", "deny", "forget",
+	}
 	for _, s := range house(t) {
 		if allowed := slices.Contains(s.Header.Flags, "allow-oom"); allowed {
 			require.NotContains(t, starts, s.Name)
@@ -69,7 +71,8 @@ func TestTheMovesOfAHeader(t *testing.T) {
 		"(no job moves)":                   nil,
 		"queued | held -> killed (an end)": {{Script: "s", From: job.Queued, To: job.Killed}, {Script: "s", From: job.Held, To: job.Killed}},
 		"running -> queued (a) | failed (b, c)": {
-			{Script: "s", From: job.Running, To: job.Queued}, {Script: "s", From: job.Running, To: job.Failed}},
+			{Script: "s", From: job.Running, To: job.Queued}, {Script: "s", From: job.Running, To: job.Failed},
+		},
 	} {
 		have, err := moves("s", line)
 		require.NoError(t, err, line)

@@ -23,9 +23,11 @@ const (
 )
 
 // refusals are how errors begin that a server gives before it executes anything.
-var refusals = [...]string{
-	"READONLY ", "LOADING ", "MASTERDOWN ", "CLUSTERDOWN ", "TRYAGAIN ", "NOREPLICAS ", "BUSY ", "NOSCRIPT ",
-	"NOPERM ", "NOAUTH ", "WRONGPASS ", "OOM ", "MISCONF ", "MOVED ", "ASK ", "ERR max number of clients",
+func refusals() []string {
+	return []string{
+		"READONLY ", "LOADING ", "MASTERDOWN ", "CLUSTERDOWN ", "TRYAGAIN ", "NOREPLICAS ", "BUSY ", "NOSCRIPT ",
+		"NOPERM ", "NOAUTH ", "WRONGPASS ", "OOM ", "MISCONF ", "MOVED ", "ASK ", "ERR max number of clients",
+	}
 }
 
 // OutcomeOf classifies an error of a call. What a script ran into after it began
@@ -34,7 +36,7 @@ func OutcomeOf(err error) Outcome {
 	var said redis.Error
 	if errors.As(err, &said) {
 		msg := said.Error()
-		refused := slices.ContainsFunc(refusals[:], func(r string) bool { return strings.HasPrefix(msg, r) })
+		refused := slices.ContainsFunc(refusals(), func(r string) bool { return strings.HasPrefix(msg, r) })
 		if refused && !strings.Contains(msg, "@user_script") {
 			return NotExecuted
 		}

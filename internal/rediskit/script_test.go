@@ -29,8 +29,10 @@ func load(text string) (*Script, error) {
 func TestAScriptWhoseHeaderAgreesIsLoaded(t *testing.T) {
 	s, err := load(good)
 	require.NoError(t, err)
-	require.Equal(t, Header{Moves: "queued -> running", Keys: []string{"job", "leases"}, Reads: []string{"beat"},
-		Makes: []string{"events"}, Args: []string{"id", "more*"}, Replies: []string{"taken", "none"}}, s.Header)
+	require.Equal(t, Header{
+		Moves: "queued -> running", Keys: []string{"job", "leases"}, Reads: []string{"beat"},
+		Makes: []string{"events"}, Args: []string{"id", "more*"}, Replies: []string{"taken", "none"},
+	}, s.Header)
 	require.Len(t, s.Moves, 1)
 }
 
@@ -125,8 +127,8 @@ func TestAFragmentIsInlinedOnceAfterWhatItNeeds(t *testing.T) {
 }
 
 // replace changes a text, and fails when there was nothing to change.
-func replace(t *testing.T, text, old, new string) string {
+func replace(t *testing.T, text, before, after string) string {
 	t.Helper()
-	require.Contains(t, text, old)
-	return strings.Replace(text, old, new, 1)
+	require.Contains(t, text, before)
+	return strings.Replace(text, before, after, 1)
 }

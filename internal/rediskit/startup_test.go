@@ -72,8 +72,14 @@ func TestAServerThatMayEvictIsRefused(t *testing.T) {
 }
 
 func TestAFleetNeedsANameAndACount(t *testing.T) {
-	for _, ps := range []rediskit.Partitions{{}, {Fleet: "f"}, {Fleet: "f", Count: 257}, {Fleet: "f", Count: -1},
-		{Fleet: "{f}:", Count: 1}, {Fleet: "a fleet with a long and useless name", Count: 1}} {
+	for _, ps := range []rediskit.Partitions{
+		{},
+		{Fleet: "f"},
+		{Fleet: "f", Count: 257},
+		{Fleet: "f", Count: -1},
+		{Fleet: "{f}:", Count: 1},
+		{Fleet: "a fleet with a long and useless name", Count: 1},
+	} {
 		_, err := rediskit.Establish(t.Context(), rediskit.Runner{}, ps)
 		require.ErrorIs(t, err, rediskit.ErrUnfit, "%+v", ps)
 	}
@@ -86,6 +92,7 @@ func (claims) DialHook(next redis.DialHook) redis.DialHook { return next }
 func (claims) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }
+
 func (c claims) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		if info, ok := cmd.(*redis.StringCmd); ok && cmd.Name() == "info" {
