@@ -123,13 +123,17 @@ func (k *kin) reap(p *os.Process) (*os.ProcessState, error) {
 
 // remember notes who belongs to the job now: whoever clears its environment and
 // loses its parents later is still found.
-func (k *kin) remember() {
+func (k *kin) remember() { k.gather() }
+
+// gather remembers the job's processes, and returns them.
+func (k *kin) gather() []entry {
 	members := k.members()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, e := range members {
 		k.known[e.name()] = true
 	}
+	return members
 }
 
 func (k *kin) knows(e entry) bool {
@@ -162,7 +166,7 @@ func (k *kin) sweep(ctx context.Context) (swept int, err error) {
 	k.signal(syscall.SIGKILL)
 	hit := map[string]bool{}
 	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
-		left := k.members()
+		left := k.gather() // who is dead has lost its environment, and is reaped by name
 		for _, e := range left {
 			k.end(e, hit)
 		}

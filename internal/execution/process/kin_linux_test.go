@@ -86,6 +86,8 @@ func TestOtherJobsAndOtherChildrenAreNotTouched(t *testing.T) {
 	_, err = x.run(t.Context(), short)
 	require.NoError(t, err)
 	require.Subset(t, names(alive()), before, "the other job goes on, with all it has started, even what is lost")
+	require.LessOrEqual(t, len(alive()), len(before)+1, "only what is lost may stay of the short one")
+	require.Len(t, below(t), len(alive()), "and no zombie")
 	stop(job.StopKilled)
 	require.ErrorIs(t, <-over, &job.Stop{Kind: job.StopKilled})
 	require.Len(t, below(t), 1, "with the last job goes what could have been of either")
