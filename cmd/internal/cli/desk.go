@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"strings"
 
 	"github.com/rtfm-si/gavel/client"
@@ -54,7 +55,10 @@ func self() string {
 	if err == nil && strings.Contains(path, "go-build") {
 		return "go run ./cmd/gavel"
 	}
-	return "gavel"
+	if found, err := exec.LookPath("gavel"); err == nil && found == path {
+		return "gavel"
+	}
+	return os.Args[0]
 }
 
 // tries bounds how often a request is sent: a person waits for it.
