@@ -46,6 +46,7 @@ type fakeRooms struct {
 	onEnd     func(n int) error
 	onReserve func(c job.Call) error
 	onEvent   func() error
+	onSettle  func() error
 	onSave    func(ctx context.Context) error
 	untrusted bool
 	ends      int
@@ -172,6 +173,11 @@ func (f *fakeRooms) Reserve(_ context.Context, _ job.ID, _ job.Claim, c job.Call
 func (f *fakeRooms) Settle(_ context.Context, _ job.ID, u job.Usage) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.onSettle != nil {
+		if err := f.onSettle(); err != nil {
+			return err
+		}
+	}
 	f.settled = append(f.settled, u)
 	return nil
 }

@@ -11,20 +11,16 @@ import (
 // permit is the right to make one paid call. It is as old as the SEND of the
 // reservation that gave it, on whichever clock says the most.
 type permit struct {
-	ctx    func() error // why the job must stop, nil while it need not
-	sent   clock.Instant
-	age    time.Duration
-	trusts func() bool
+	live func() error // why the job must stop, nil while it need not; trust included
+	sent clock.Instant
+	age  time.Duration
 }
 
 // Check is the last statement before a paid call. A timer cannot do this: after
 // a pause it fires too late.
 func (p permit) Check() error {
-	if err := p.ctx(); err != nil {
+	if err := p.live(); err != nil {
 		return err
-	}
-	if !p.trusts() {
-		return &job.Stop{Kind: job.StopLeaseLost, Detail: "the lease may no longer be trusted"}
 	}
 	if clock.Since(p.sent) > p.age {
 		return job.ErrPermitExpired

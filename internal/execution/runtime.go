@@ -23,8 +23,8 @@ const MaxEvent = 64 << 10
 // ErrBadEvent is returned for an event that may not be stored.
 var ErrBadEvent = errors.New("bad event")
 
-// settleFor bounds how long a settlement is tried: what is not settled is
-// booked as a flagged estimate when the claim ends.
+// settleFor bounds how long a settlement is tried after the job was stopped:
+// what is not settled is booked as a flagged estimate when the claim ends.
 const settleFor = 3 * time.Second
 
 // tailFor bounds an event or a checkpoint that is written after the job was
@@ -72,23 +72,32 @@ func (rt *runtime) Checkpoint(ctx context.Context, c job.Checkpoint) error {
 
 // tail makes a write that is still allowed after a stop, until the claim ends:
 // a drained or killed job may save what it has, for tailFor. A lost lease may
-// not. The write's own context cannot be cancelled: a stop that comes while it
-// is under way must not lose what it carries.
+// not.
 func (rt *runtime) tail(ctx context.Context, call func(context.Context) error) error {
+	stopped := func() error { return errors.Join(rt.live(), context.Cause(ctx)) }
+	return insist(ctx, tailFor, stopped, func(ctx context.Context) error {
+		if cause := rt.live(); errors.Is(cause, &job.Stop{Kind: job.StopLeaseLost}) {
+			return cause
+		}
+		return rt.fence(call(ctx))
+	})
+}
+
+// insist repeats a write that Redis does not take: for as long as nothing was
+// stopped, and for a while after that. The write's own context cannot be
+// cancelled: a stop that comes while it is under way must not lose what it
+// carries.
+func insist(ctx context.Context, after time.Duration, stopped func() error, call func(context.Context) error) error {
 	aside := context.WithoutCancel(ctx)
 	var until time.Time
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
-		cause := rt.live()
-		if errors.Is(cause, &job.Stop{Kind: job.StopLeaseLost}) {
-			return cause
-		}
 		err := call(aside)
 		if err == nil || !errors.Is(err, job.ErrUnavailable) {
-			return rt.fence(err)
+			return err
 		}
-		if cause = errors.Join(rt.live(), context.Cause(ctx)); cause != nil {
+		if cause := stopped(); cause != nil {
 			if until.IsZero() {
-				until = time.Now().Add(tailFor)
+				until = time.Now().Add(after)
 			}
 			if time.Now().After(until) {
 				return fmt.Errorf("%w: %w", cause, err)
@@ -127,19 +136,32 @@ func (rt *runtime) Reserve(ctx context.Context, c job.Call) (job.Permit, error) 
 	if err != nil {
 		return nil, rt.fence(err)
 	}
-	return permit{ctx: rt.live, sent: sent, age: rt.w.cfg.PermitAge, trusts: func() bool {
-		return rt.w.rooms.Keeper.Trusted(rt.r.job.ID, rt.r.claim)
-	}}, nil
+	return permit{live: rt.trusted, sent: sent, age: rt.w.cfg.PermitAge}, nil
 }
 
-// Settle implements job.Runtime. It works after the job was stopped.
+// trusted says why the job may not act any more. It does not wait for the
+// keeper to notice that trust has ended: it stops the run itself, so that the
+// run ends for this reason and not as failed.
+func (rt *runtime) trusted() error {
+	if cause := rt.live(); cause != nil {
+		return cause
+	}
+	if !rt.w.rooms.Keeper.Trusted(rt.r.job.ID, rt.r.claim) {
+		rt.r.stop(&job.Stop{Kind: job.StopLeaseLost, Detail: "the lease may no longer be trusted"})
+	}
+	return rt.live()
+}
+
+// Settle implements job.Runtime. It works after the job was stopped, and waits
+// for Redis as long as the job may: an executor has nothing better to do with a
+// call that is paid.
 func (rt *runtime) Settle(ctx context.Context, u job.Usage) error {
 	rt.Progress()
 	id := u.CallID
 	u.CallID = rt.booking(id)
-	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleFor)
-	defer cancel()
-	err := persist(short, func() error { return rt.w.rooms.Money.Settle(short, rt.r.job.ID, u) })
+	err := insist(ctx, settleFor, rt.live, func(ctx context.Context) error {
+		return rt.w.rooms.Money.Settle(ctx, rt.r.job.ID, u)
+	})
 	if err != nil {
 		rt.r.log.Warn("cost not settled; it is booked as an estimate when the claim ends",
 			zap.String("call", u.CallID), zap.Int64("micro_usd", int64(u.Cost)), zap.Error(err))

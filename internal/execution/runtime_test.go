@@ -49,9 +49,13 @@ func TestAPermitEndsWithTrustAndWithAStop(t *testing.T) {
 		f.untrusted = true
 		f.mu.Unlock()
 		require.ErrorIs(t, p.Check(), &job.Stop{Kind: job.StopLeaseLost})
-		f.mu.Lock()
-		f.untrusted = false
-		f.mu.Unlock()
+		require.ErrorIs(t, context.Cause(ctx), &job.Stop{Kind: job.StopLeaseLost}, "the run ends for that reason")
+	})
+
+	f = newFakes()
+	inside(t, f, func(ctx context.Context, rt job.Runtime) {
+		p, err := rt.Reserve(ctx, job.Call{ID: "a"})
+		require.NoError(t, err)
 		f.stop(id(1), &job.Stop{Kind: job.StopKilled, Actor: "ann"})
 		require.ErrorIs(t, p.Check(), &job.Stop{Kind: job.StopKilled})
 		_, err = rt.Reserve(ctx, job.Call{ID: "b"})
@@ -114,6 +118,56 @@ func TestCostsAreSettledAndStatesSavedAfterAStop(t *testing.T) {
 	})
 	require.Len(t, f.settled, 1)
 	require.Len(t, f.saved, 1)
+}
+
+func TestWorkThatFindsItsTrustEndedIsHandedBackAndNotFailed(t *testing.T) {
+	f := newFakes()
+	synctest.Test(t, func(t *testing.T) {
+		f.queue = []job.Granted{granted(1)}
+		r := start(t, Config{}, f, func(ctx context.Context, _ job.Work, rt job.Runtime) (job.Result, error) {
+			p, err := rt.Reserve(ctx, job.Call{ID: "a"})
+			require.NoError(t, err)
+			f.mu.Lock()
+			f.untrusted = true
+			f.mu.Unlock()
+			return nil, p.Check()
+		})
+		time.Sleep(time.Second)
+		require.Equal(t, []string{"release " + string(job.StopLeaseLost)}, f.written())
+		require.NoError(t, r.stop())
+	})
+}
+
+func TestACostIsSettledWhenRedisComesBackWithinTrust(t *testing.T) {
+	f := newFakes()
+	inside(t, f, func(ctx context.Context, rt job.Runtime) {
+		back := time.Now().Add(8 * time.Second)
+		f.onSettle = func() error {
+			if time.Now().Before(back) {
+				return job.ErrUnavailable
+			}
+			return nil
+		}
+		_, err := rt.Reserve(ctx, job.Call{ID: "a"})
+		require.NoError(t, err)
+		short, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		require.NoError(t, rt.Settle(short, job.Usage{CallID: "a", Cost: 5}), "whatever the executor's patience")
+	})
+	require.Len(t, f.settled, 1)
+}
+
+func TestACostThatCannotBeSettledAfterAStopIsLeftToTheClaimsEnd(t *testing.T) {
+	f := newFakes()
+	f.onSettle = func() error { return job.ErrUnavailable }
+	inside(t, f, func(ctx context.Context, rt job.Runtime) {
+		_, err := rt.Reserve(ctx, job.Call{ID: "a"})
+		require.NoError(t, err)
+		f.stop(id(1), &job.Stop{Kind: job.StopDraining})
+		from := time.Now()
+		require.ErrorIs(t, rt.Settle(ctx, job.Usage{CallID: "a", Cost: 5}), job.ErrUnavailable)
+		require.Less(t, time.Since(from), settleFor+time.Second)
+	})
 }
 
 func TestAStopWhileACheckpointIsUnderWayDoesNotLoseIt(t *testing.T) {
