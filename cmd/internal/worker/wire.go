@@ -151,7 +151,7 @@ func (p *process) run(ctx context.Context) error {
 		return err
 	}
 	for _, part := range p.fleet.Partitions.All() {
-		wg.Go(func() { p.promote(ctx, part) })
+		wg.Go(func() { p.promote(aside, part) }) // a deaf worker leaves though ctx goes on
 	}
 	err := p.worker.Run(ctx)
 	stop()
