@@ -77,6 +77,11 @@ bench: ## measure Gavel beside its peers (bench/ is a module of its own)
 	@scripts/redis.sh ensure
 	cd bench && $(GO) run . -out results.json
 
+.PHONY: stories
+stories: ## all stories, the long ones with the timings of production too
+	@scripts/redis.sh ensure
+	$(GO) test -race -timeout 20m -count=1 -run '$(RUN)' ./cmd -nightly
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ=30s each
 	scripts/fuzz.sh $(FUZZ)
