@@ -52,6 +52,7 @@ func (t *tape) Tip(context.Context, int) (string, error) {
 	return fmt.Sprintf("%d-0", t.entries[len(t.entries)-1].ms), nil
 }
 
+// Hints blocks for a second of its bubble's clock.
 func (t *tape) Hints(_ context.Context, _ int, after string) ([]job.Hint, string, error) {
 	for range 100 { // a second of blocking
 		t.mu.Lock()
