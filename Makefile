@@ -70,6 +70,22 @@ cover: ## tests with coverage: the total, and coverage.html to look at
 tidy: ## fail when go.mod or go.sum is not tidy
 	$(GO) mod tidy -diff
 
+##@ Ship
+
+.PHONY: image
+image: ## build the images gavel-{dispatcher,worker,cli,modelsim}:local, pulling nothing
+	@scripts/images.sh
+
+.PHONY: deploy-test
+deploy-test: ## hold deploy/ to the binaries, and Redis's users to the scripts
+	@scripts/redis.sh ensure
+	$(GO) test $(TEST_FLAGS) ./cmd/internal/deployment/...
+
+.PHONY: deploy-smoke
+deploy-smoke: ## run deploy/compose.yaml with those images: kill, drain, crash, restart
+	@scripts/redis.sh install
+	@scripts/deploy-smoke.sh
+
 ##@ Measure and torment
 
 .PHONY: bench

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the image gavel-redis:test (or the name given) out of this machine's
-# redis-server and the libraries it needs. It pulls nothing, so it works where
-# no registry can be reached.
+# redis-server and redis-cli, and the libraries they need. It pulls nothing, so
+# it works where no registry can be reached.
 set -euo pipefail
 
 image=${1:-gavel-redis:test}
@@ -14,8 +14,9 @@ trap 'rm -rf "$root"' EXIT
 mkdir -p "$root/usr/bin" "$root/data"
 chmod 1777 "$root/data"
 cp -L "$server" "$root/usr/bin/redis-server"
+cli=$(command -v redis-cli) && cp -L "$cli" "$root/usr/bin/redis-cli" # for health checks
 # ldd prints "name => /path (address)", and the loader alone as "/path (address)".
-ldd "$server" | grep -o '/[^ ]*' | sort -u | while read -r lib; do
+for b in "$server" ${cli:+"$cli"}; do ldd "$b"; done | grep -o '/[^ ]*' | sort -u | while read -r lib; do
   mkdir -p "$root$(dirname "$lib")"
   cp -L "$lib" "$root$lib"
 done

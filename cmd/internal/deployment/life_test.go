@@ -38,6 +38,7 @@ func (f *fleet) redis(user string) settings.Redis {
 
 func startFleet(t *testing.T) *fleet {
 	t.Helper()
+	t.Setenv("GAVEL_CANARY", "true") // the jobs that this test submits
 	f := &fleet{guarded: guard(t, redistest.Options{}), t: t, log: zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel))}
 	key, secret, err := access.NewKey(access.Key{Subject: "ann", Owner: "ann", Roles: []access.Role{access.Owner, access.Operator, access.Admin}})
 	require.NoError(t, err)
