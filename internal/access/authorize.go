@@ -17,8 +17,13 @@ const (
 	Kill      Act = "kill"
 	KillOwner Act = "kill-owner"
 	KillFleet Act = "kill-fleet"
-	Freeze    Act = "freeze"
-	Thaw      Act = "thaw"
+	// KillSelector kills what a selector asks for, whosever it is.
+	KillSelector Act = "kill-selector"
+	Freeze       Act = "freeze"
+	Thaw         Act = "thaw"
+	// Block and Lift are about standing orders.
+	Block     Act = "block"
+	Lift      Act = "lift"
 	Resume    Act = "resume"
 	ReadFleet Act = "fleet-read"
 	ReadAudit Act = "audit-read"
@@ -26,7 +31,7 @@ const (
 
 // Acts lists every act.
 func Acts() []Act {
-	return []Act{Submit, Read, Kill, KillOwner, KillFleet, Freeze, Thaw, Resume, ReadFleet, ReadAudit}
+	return []Act{Submit, Read, Kill, KillOwner, KillFleet, KillSelector, Freeze, Thaw, Block, Lift, Resume, ReadFleet, ReadAudit}
 }
 
 // Target is what an act is about to reach.
@@ -55,6 +60,11 @@ func JobsOf(owner string) Target {
 
 // WholeFleet is everything of everybody.
 func WholeFleet() Target { return Target{Scope: job.Scope{Kind: job.ScopeFleet}} }
+
+// Selected is what a selector asks for.
+func Selected(s job.Selector) Target {
+	return Target{Scope: job.Scope{Kind: job.ScopeSelector, Selector: &s}}
+}
 
 // The rules that a [Denied] names.
 const (
@@ -92,17 +102,20 @@ const (
 
 // Authorize is the owner/admin rule, all of it:
 //
-//	            owner  service    operator  admin
-//	submit      own    any owner  -         own
-//	read        own    submitted  any       any
-//	kill        own    submitted  any       any
-//	kill-owner  -      -          -         any
-//	kill-fleet  -      -          -         any
-//	freeze      -      -          any       any
-//	thaw        -      -          -         any
-//	resume      own    submitted  -         any
-//	fleet-read  -      -          any       any
-//	audit-read  -      -          -         any
+//	               owner  service    operator  admin
+//	submit         own    any owner  -         own
+//	read           own    submitted  any       any
+//	kill           own    submitted  any       any
+//	kill-owner     -      -          -         any
+//	kill-fleet     -      -          -         any
+//	kill-selector  -      -          -         any
+//	freeze         -      -          any       any
+//	thaw           -      -          -         any
+//	block          -      -          any       any
+//	lift           -      -          -         any
+//	resume         own    submitted  -         any
+//	fleet-read     -      -          any       any
+//	audit-read     -      -          -         any
 //
 // A break-glass credential never submits or resumes. The error is a [*Denied],
 // or wraps [job.ErrBadScope] when the act has no meaning on the target.
@@ -163,7 +176,7 @@ func table(r Role, act Act) reach {
 		}
 		return anything
 	case Operator:
-		if act == Read || act == Kill || act == Freeze || act == ReadFleet {
+		if act == Read || act == Kill || act == Freeze || act == Block || act == ReadFleet {
 			return anything
 		}
 	case Owner:
@@ -194,7 +207,9 @@ func fits(act Act, s job.Scope) error {
 		want = []job.ScopeKind{job.ScopeOwner}
 	case Read:
 		want = []job.ScopeKind{job.ScopeJob, job.ScopeOwner, job.ScopeFleet}
-	case KillFleet, Freeze, Thaw, ReadFleet, ReadAudit:
+	case KillSelector:
+		want = []job.ScopeKind{job.ScopeSelector}
+	case KillFleet, Freeze, Thaw, Block, Lift, ReadFleet, ReadAudit:
 	default:
 		return fmt.Errorf("authorise: there is no act %q", act)
 	}

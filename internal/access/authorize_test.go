@@ -31,6 +31,7 @@ func targets(a Actor) map[string]Target {
 		"own all":   JobsOf("acme"),
 		"other all": JobsOf("other"),
 		"fleet":     WholeFleet(),
+		"selected":  Selected(job.Selector{Kind: "deliberation"}),
 	}
 }
 
@@ -48,6 +49,9 @@ func TestAuthorizeIsThisTable(t *testing.T) {
 		"kill owner": "own unread", "kill service": "submitted", "kill operator": everyJob, "kill admin": everyJob,
 		"kill-owner owner": "", "kill-owner service": "", "kill-owner operator": "", "kill-owner admin": "own all,other all",
 		"kill-fleet owner": "", "kill-fleet service": "", "kill-fleet operator": "", "kill-fleet admin": "fleet",
+		"kill-selector owner": "", "kill-selector service": "", "kill-selector operator": "", "kill-selector admin": "selected",
+		"block owner": "", "block service": "", "block operator": "fleet", "block admin": "fleet",
+		"lift owner": "", "lift service": "", "lift operator": "", "lift admin": "fleet",
 		"freeze owner": "", "freeze service": "", "freeze operator": "fleet", "freeze admin": "fleet",
 		"thaw owner": "", "thaw service": "", "thaw operator": "", "thaw admin": "fleet",
 		"resume owner": ownJob, "resume service": "submitted", "resume operator": "", "resume admin": everyJob,
@@ -99,7 +103,7 @@ func TestDenialNamesItsRule(t *testing.T) {
 	glass.Credential.Kind = BreakGlass
 	require.Equal(t, RuleBreakGlass, rule(glass, Submit, JobsOf("acme")))
 	require.Equal(t, RuleBreakGlass, rule(glass, Resume, foreign))
-	for _, act := range []Act{KillFleet, Freeze, Thaw, ReadFleet, ReadAudit} {
+	for _, act := range []Act{KillFleet, Freeze, Thaw, Block, Lift, ReadFleet, ReadAudit} {
 		_, err := Authorize(glass, act, WholeFleet())
 		require.NoError(t, err)
 	}
@@ -163,12 +167,14 @@ func TestWhoIsCompactJSON(t *testing.T) {
 }
 
 func TestAnActHasNoMeaningOnTheWrongScope(t *testing.T) {
-	for act, on := range map[Act]Target{KillFleet: OneJob(aJob), Kill: WholeFleet(), KillOwner: WholeFleet(), Thaw: JobsOf("acme"), Submit: OneJob(aJob)} {
+	for act, on := range map[Act]Target{KillFleet: OneJob(aJob), Kill: WholeFleet(), KillOwner: WholeFleet(), Thaw: JobsOf("acme"), Submit: OneJob(aJob), KillSelector: WholeFleet(), Read: Selected(job.Selector{Kind: "x"})} {
 		_, err := Authorize(actor(Admin), act, on)
 		require.ErrorIs(t, err, job.ErrBadScope)
 	}
 	_, err := Authorize(actor(Admin), Kill, Target{})
 	require.ErrorIs(t, err, job.ErrBadScope)
+	_, err = Authorize(actor(Admin), KillSelector, Selected(job.Selector{}))
+	require.ErrorIs(t, err, job.ErrBadScope, "an empty selector is the whole fleet, and must be said so")
 	_, err = Authorize(actor(Admin), "erase", WholeFleet())
 	require.ErrorContains(t, err, "no act")
 }

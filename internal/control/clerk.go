@@ -18,8 +18,9 @@ type Sampler interface {
 }
 
 // Clerk does what orders need after they were recorded: it completes them in
-// every partition, books the verdicts behind horizons, fences what is silent
-// and takes dead workers off the table. Every dispatcher runs one; all of it may
+// every partition, goes on with the walks of selectors and of lifted blocks,
+// books the verdicts behind horizons, fences what is silent and takes dead
+// workers off the table. Every dispatcher runs one; all of it may
 // be done by several at once.
 type Clerk struct {
 	Control *Redis
@@ -105,6 +106,7 @@ func (k Clerk) sweep(ctx context.Context, p int) {
 		if id.Partition() == p && k.Control.partitions.Count > 1 {
 			if err := k.Control.complete(ctx, id); err != nil {
 				k.Log.Warn("order not complete yet", zap.String("order", string(id)), zap.Error(err))
+				continue // its home lets go of it only when every partition has it
 			}
 		}
 		k.book(ctx, p, id)

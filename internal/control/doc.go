@@ -7,8 +7,11 @@
 // verdicts, fence what is silent, and tell people, in a receipt, what really
 // happened.
 //
-// It grants nothing and runs nothing; a dispatcher cannot put a job on the road
-// with it. It issues nothing without an access.Permit.
+// A standing order, a block, kills nothing: it refuses and puts aside until it
+// is lifted.
+//
+// It grants nothing and runs nothing. The only jobs that it puts on the road are
+// those that a block had put aside. It issues nothing without an access.Permit.
 //
 // # States of an order
 //
@@ -19,8 +22,15 @@
 // # Invariants
 //
 // targeted = stopped + not_running + already_over + fenced + waiting, at every
-// instant. The first order over a job wins. A horizon leaves the gate only when
-// no live job stands behind it.
+// instant; a selector order's targeted grows while its walk goes on, and it is
+// quiesced only behind it. The first order over a job wins. A horizon leaves the
+// gate only when no live job stands behind it. An order leaves its home only when
+// every partition has it.
+//
+// A selector is met by a walk over what lived when the order was recorded, so a
+// job may still start or end between that instant and the chunk that meets it;
+// from that chunk on it is dead. Whatever must stop in one instant is an owner's
+// or the fleet's order.
 //
 // # When things fail
 //
@@ -34,6 +44,9 @@
 //
 //	redis.go    orders, gate, sweep, fence, the table of workers
 //	orders.go   kill, kill-all, and the ids of orders
+//	selector.go what a selector asks for, recorded and walked over
+//	preview.go  what an order would reach
+//	blocks.go   standing orders
 //	receipt.go  what an order did
 //	gate.go     freeze and thaw
 //	fleet.go    the view of the whole

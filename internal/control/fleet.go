@@ -59,9 +59,11 @@ type row struct {
 	Slots   int    `json:"slots"`
 	Running int    `json:"running"`
 	Deaf    int    `json:"deaf"`
-	Drain   bool   `json:"draining"`
-	Started int64  `json:"started"`
-	At      int64  `json:"at"`
+	// DeafJobs names some of the deaf.
+	DeafJobs []job.ID `json:"deaf_jobs"`
+	Drain    bool     `json:"draining"`
+	Started  int64    `json:"started"`
+	At       int64    `json:"at"`
 }
 
 // View is the fleet as it is now. A worker takes from every partition, so it is
@@ -98,8 +100,12 @@ func (c *Redis) viewPartition(ctx context.Context, p int, f *job.Fleet, workers 
 	if err != nil {
 		return err
 	}
+	scopes, err := c.scopesIn(ctx, p, open)
+	if err != nil {
+		return err
+	}
 	for _, id := range open {
-		if id.Partition() == p {
+		if id.Partition() == p && scopes[id] != scopeBlock {
 			f.OpenOrders = append(f.OpenOrders, id)
 		}
 	}
@@ -125,8 +131,26 @@ func (c *Redis) viewPartition(ctx context.Context, p int, f *job.Fleet, workers 
 func (r workerRow) view(silent time.Duration) job.WorkerView {
 	var w row
 	_ = json.Unmarshal(r.row, &w) // an unreadable row is shown as a bare id
-	return job.WorkerView{ID: r.id, Host: w.Host, Version: w.Version, Slots: w.Slots, Running: w.Running, Deaf: w.Deaf,
+	return job.WorkerView{ID: r.id, Host: w.Host, Version: w.Version, Slots: w.Slots, Running: w.Running, Deaf: w.Deaf, DeafJobs: w.DeafJobs,
 		Draining: w.Drain, StartedAt: micros(w.Started), SeenAt: micros(w.At), Silent: silent}
+}
+
+// deafIn says which jobs the workers of a partition report to ignore their
+// cancellation, and which worker does.
+func (c *Redis) deafIn(ctx context.Context, p int) (map[job.ID]string, error) {
+	rows, err := c.workersIn(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	deaf := map[job.ID]string{}
+	for _, r := range rows {
+		var w row
+		_ = json.Unmarshal(r.row, &w) // an unreadable row reports nothing
+		for _, id := range w.DeafJobs {
+			deaf[id] = r.id
+		}
+	}
+	return deaf, nil
 }
 
 func micros(us int64) time.Time {

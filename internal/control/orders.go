@@ -58,13 +58,17 @@ func (c *Redis) Kill(ctx context.Context, p access.Permit, o job.Order, key stri
 }
 
 // KillAll orders the kill of an owner's jobs or of the whole fleet, in constant
-// time per partition. An error that wraps [job.ErrUnavailable] means that not
+// time per partition, or of what a selector asks for, by a walk that any
+// dispatcher goes on with. An error that wraps [job.ErrUnavailable] means that not
 // even the home partition has the order; if others lack it the receipt says
 // recording, and any dispatcher completes it.
 func (c *Redis) KillAll(ctx context.Context, p access.Permit, o job.Order, key string) (job.Receipt, error) {
 	scope := p.Scope()
-	if !p.Allows(access.KillFleet) && !p.Allows(access.KillOwner) || scope.Kind == job.ScopeJob {
+	if !p.Allows(access.KillFleet) && !p.Allows(access.KillOwner) && !p.Allows(access.KillSelector) || scope.Kind == job.ScopeJob {
 		return job.Receipt{}, ErrNoPermit
+	}
+	if scope.Kind == job.ScopeSelector {
+		return c.killSelected(ctx, p, o, key)
 	}
 	parts := c.reach(scope)
 	id, err := c.orderID(parts[0], p, key)
@@ -108,7 +112,7 @@ func (c *Redis) recordIn(ctx context.Context, p int, o job.Order, who []byte) er
 	_, err := c.again(ctx, "horizon", rediskit.Place{Slot: c.partitions.Slot(p), Order: string(o.ID)}, rediskit.Args{
 		"id": string(o.ID), "scope": string(o.Scope.Kind), "owner": o.Scope.Owner, "actor": o.Actor, "reason": o.Reason,
 		"incident": o.Incident, "requested": rediskit.Micros(o.RequestedAt), "freeze": freeze, "mark": rand.Text(),
-		"at": "", "h": "", "who": who,
+		"at": "", "h": "", "who": who, "check": o.Check, "expected": o.Expected,
 	})
 	return err
 }
@@ -120,7 +124,13 @@ func (c *Redis) complete(ctx context.Context, id job.ID) error {
 	if err != nil || len(home.order) == 0 {
 		return err
 	}
+	if home.order["scope"] == scopeBlock {
+		return c.completeBlock(ctx, id, home.order)
+	}
 	o := orderFrom(id, home.order)
+	if o.Scope.Kind == job.ScopeJob {
+		return nil
+	}
 	for _, p := range c.reach(o.Scope) {
 		there, err := c.orderIn(ctx, p, id)
 		if err != nil {
@@ -129,7 +139,13 @@ func (c *Redis) complete(ctx context.Context, id job.ID) error {
 		if len(there.order) > 0 {
 			continue
 		}
-		if err := c.recordIn(ctx, p, o, []byte(home.order["who"])); err != nil {
+		who := []byte(home.order["who"])
+		if o.Scope.Kind == job.ScopeSelector {
+			_, err = c.selectIn(ctx, p, o, home.order["selector"], who)
+		} else {
+			err = c.recordIn(ctx, p, o, who)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -143,8 +159,17 @@ func (c *Redis) orderID(home int, p access.Permit, key string) (job.ID, error) {
 		return c.partitions.NewID(home)
 	}
 	s := p.Scope()
+	parts := []string{p.Actor().Subject, key, string(s.Kind), string(s.Job), s.Owner}
+	if s.Selector != nil {
+		parts = append(parts, s.Selector.String())
+	}
+	return derivedID(home, parts...)
+}
+
+// derivedID is an id in the shape of a UUIDv7 that the same texts always give.
+func derivedID(home int, parts ...string) (job.ID, error) {
 	var u uuid.UUID
-	copy(u[:], hash(p.Actor().Subject, key, string(s.Kind), string(s.Job), s.Owner))
+	copy(u[:], hash(parts...))
 	u[6], u[8] = u[6]&0x0f|0x70, u[8]&0x3f|0x80
 	return job.WithPartition(u.String(), home)
 }

@@ -35,6 +35,14 @@ func (c *Redis) receiptOf(ctx context.Context, order, about job.ID) (job.Receipt
 	if r.Tally.Waiting > 0 {
 		r.Open, err = c.open(ctx, r.Order)
 	}
+	for _, o := range r.Open {
+		if o.Verdict == job.Deaf {
+			r.Tally.Deaf++
+		}
+		if o.Verdict == job.Deaf && o.Job == about && r.Verdict == job.Waiting {
+			r.Verdict = job.Deaf
+		}
+	}
 	return r, err
 }
 
@@ -47,11 +55,14 @@ func (c *Redis) summary(ctx context.Context, order job.ID) (job.Receipt, error) 
 	if err != nil {
 		return job.Receipt{}, err
 	}
-	if len(home.order) == 0 {
+	if len(home.order) == 0 || home.order["scope"] == scopeBlock {
 		return job.Receipt{}, job.ErrUnknown
 	}
 	r := job.Receipt{Order: orderFrom(order, home.order), Stage: job.Accepted}
 	r.Order.Horizon = map[int]uint64{}
+	if r.Order.Scope.Kind == job.ScopeSelector {
+		r.Scan = &job.Scan{}
+	}
 	parts := []int{order.Partition()}
 	if r.Order.Scope.Kind != job.ScopeJob {
 		parts = c.reach(r.Order.Scope)
@@ -66,11 +77,17 @@ func (c *Redis) summary(ctx context.Context, order job.ID) (job.Receipt, error) 
 		if h, err := strconv.ParseUint(in.order["h"], 10, 64); err == nil {
 			r.Order.Horizon[p] = h
 		}
+		if r.Scan != nil {
+			r.Scan.Looked += rediskit.Number(in.order["looked"])
+			if in.order["scan"] != "end" {
+				r.Scan.Open = append(r.Scan.Open, p)
+			}
+		}
 	}
 	switch {
 	case len(r.Missing) > 0:
 		r.Stage = job.Recording
-	case r.Tally.Waiting == 0:
+	case r.Tally.Waiting == 0 && (r.Scan == nil || len(r.Scan.Open) == 0):
 		r.Stage = job.Quiesced
 	}
 	return r, nil
@@ -108,6 +125,10 @@ func (c *Redis) open(ctx context.Context, o job.Order) ([]job.Open, error) {
 	}
 	var out []job.Open
 	for _, p := range parts {
+		deaf, err := c.deafIn(ctx, p)
+		if err != nil {
+			return nil, err
+		}
 		held, err := c.leasedIn(ctx, p, 10*maxOpen)
 		if err != nil {
 			return nil, err
@@ -117,7 +138,11 @@ func (c *Redis) open(ctx context.Context, o job.Order) ([]job.Open, error) {
 				return out, nil
 			}
 			if l.order == string(o.ID) || l.order == "" && o.Covers(p, l.id, l.owner, l.seq) {
-				out = append(out, job.Open{Job: l.id, Owner: l.owner, Worker: l.worker, Verdict: job.Waiting,
+				verdict := job.Waiting
+				if deaf[l.id] == l.worker {
+					verdict = job.Deaf
+				}
+				out = append(out, job.Open{Job: l.id, Owner: l.owner, Worker: l.worker, Verdict: verdict,
 					LeaseEnds: time.Now().Add(c.take - c.presence.silent(p, l.worker, time.Now()))})
 			}
 		}
@@ -128,8 +153,9 @@ func (c *Redis) open(ctx context.Context, o job.Order) ([]job.Open, error) {
 func orderFrom(id job.ID, f map[string]string) job.Order {
 	return job.Order{
 		ID:    id,
-		Scope: job.Scope{Kind: job.ScopeKind(f["scope"]), Job: job.ID(f["job"]), Owner: scopeOwner(f)},
+		Scope: job.Scope{Kind: job.ScopeKind(f["scope"]), Job: job.ID(f["job"]), Owner: scopeOwner(f), Selector: selectorFrom(f["selector"])},
 		Actor: f["actor"], Reason: f["reason"], Incident: f["incident"], Freeze: f["freeze"] == "1",
+		Check: f["check"], Expected: rediskit.Number(f["expected"]),
 		RequestedAt: rediskit.Time(f["requested"]), RecordedAt: rediskit.Time(f["at"]),
 	}
 }

@@ -31,7 +31,8 @@ type Redis struct {
 // NewRedis returns the control plane of a fleet. take is T of the lease timing:
 // how long a silent worker's job may stay under an order.
 func NewRedis(run rediskit.Runner, ps rediskit.Partitions, take time.Duration, log *zap.Logger) (*Redis, error) {
-	s, err := rediskit.LoadAll(scripts, "order", "horizon", "gate", "sweep", "fence", "bury")
+	s, err := rediskit.LoadAll(scripts, "order", "horizon", "gate", "sweep", "fence", "bury",
+		"select", "scan", "preview", "block", "lift", "unbench")
 	if err != nil {
 		return nil, err
 	}
@@ -60,12 +61,30 @@ func (c *Redis) again(ctx context.Context, script string, at rediskit.Place, arg
 // Redis's time.
 const sweepChunk = 100
 
-// Sweep books one chunk of verdicts behind an order in one partition. It
-// returns the script's word: more, waiting, quiesced or unknown.
+// Sweep takes an open order one chunk further in one partition: a selector's
+// walk, the jobs of a lifted block, or the verdicts behind a horizon. It returns
+// more while there is something left to do at once; waiting, quiesced, done,
+// standing or unknown when there is not.
 func (c *Redis) Sweep(ctx context.Context, p int, order job.ID) (string, error) {
-	reply, err := c.call(ctx, "sweep", rediskit.Place{Slot: c.partitions.Slot(p), Order: string(order)},
-		rediskit.Args{"id": string(order), "limit": sweepChunk})
+	reply, err := c.step(ctx, "sweep", p, order)
+	if err != nil || reply.Word != "waiting" {
+		return reply.Word, err
+	}
+	switch reply.Str(0) {
+	case "scan":
+		if reply, err = c.step(ctx, "scan", p, order); reply.Word == "done" {
+			return "more", err // the walk is over; the next sweep says what is waited for
+		}
+	case "block":
+		reply, err = c.step(ctx, "unbench", p, order)
+	}
 	return reply.Word, err
+}
+
+// step calls one of the scripts that take an order a chunk further.
+func (c *Redis) step(ctx context.Context, script string, p int, order job.ID) (rediskit.Reply, error) {
+	return c.call(ctx, script, rediskit.Place{Slot: c.partitions.Slot(p), Order: string(order)},
+		rediskit.Args{"id": string(order), "limit": sweepChunk})
 }
 
 // OpenOrders lists the orders of a partition that are not quiesced there.
@@ -132,6 +151,25 @@ func (c *Redis) orderIn(ctx context.Context, p int, id job.ID) (orderRecord, err
 		return orderRecord{}, rediskit.Unread(err)
 	}
 	return orderRecord{order: o.Val(), tally: t.Val()}, nil
+}
+
+// scopesIn reads what kind of order each id is in one partition.
+func (c *Redis) scopesIn(ctx context.Context, p int, ids []job.ID) (map[job.ID]string, error) {
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	pipe := c.run.Client.Pipeline()
+	cmds := make([]*redis.StringCmd, len(ids))
+	for i, id := range ids {
+		cmds[i] = pipe.HGet(cctx, c.partitions.Slot(p).Of("order", string(id)), "scope")
+	}
+	if _, err := pipe.Exec(cctx); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, rediskit.Unread(err)
+	}
+	out := make(map[job.ID]string, len(ids))
+	for i, cmd := range cmds {
+		out[ids[i]] = cmd.Val()
+	}
+	return out, nil
 }
 
 // recent lists the last orders recorded in a partition, newest first.

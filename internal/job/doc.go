@@ -29,6 +29,9 @@
 //	cause.go    why a context was cancelled: a closed set
 //	executor.go the seam: Executor, Runtime, events, calls, checkpoints
 //	order.go    orders, scopes, verdicts
+//	selector.go what a selector order asks for
+//	preview.go  what an order would reach, and how far a walk has come
+//	block.go    standing orders
 //	receipt.go  what an order did
 //	money.go    micro-USD
 //	text.go     what a person may write into a reason, a label, a name

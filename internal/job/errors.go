@@ -49,11 +49,11 @@ func (b *Blocked) Error() string {
 	return fmt.Sprintf("a standing order (%s) refuses this job: %s", b.Order, b.Reason)
 }
 
-// StaleGate is returned by a thaw whose caller saw an older gate.
+// StaleGate is returned by a thaw or a lift whose caller saw an older gate.
 type StaleGate struct{ Now string }
 
 func (s *StaleGate) Error() string {
-	return "the gate changed since you looked (it is now " + s.Now + "); look again, then thaw"
+	return "the gate changed since you looked (it is now " + s.Now + "); look again, then thaw or lift"
 }
 
 // RetryAfter is how long a caller should wait after an answer that may change.

@@ -34,6 +34,8 @@ const (
 	ScopeJob   ScopeKind = "job"
 	ScopeOwner ScopeKind = "owner"
 	ScopeFleet ScopeKind = "fleet"
+	// ScopeSelector is met by a walk, not in one instant.
+	ScopeSelector ScopeKind = "selector"
 )
 
 // Scope is what an order covers.
@@ -41,6 +43,8 @@ type Scope struct {
 	Kind  ScopeKind
 	Job   ID     // for ScopeJob
 	Owner string // for ScopeOwner
+	// Selector is for ScopeSelector, nil otherwise; nobody changes it.
+	Selector *Selector
 }
 
 // ErrBadScope is wrapped by [Scope.Check].
@@ -49,7 +53,15 @@ var ErrBadScope = errors.New("bad scope")
 // Check refuses a scope that names nothing or too much: a fleet scope with an
 // owner is a mistake, not a wish.
 func (s Scope) Check() error {
+	if (s.Selector != nil) != (s.Kind == ScopeSelector) {
+		return fmt.Errorf("%w: a selector goes with the scope selector, and only with it", ErrBadScope)
+	}
 	switch s.Kind {
+	case ScopeSelector:
+		if s.Owner != "" || s.Job != "" {
+			return fmt.Errorf("%w: a selector scope names an owner in its selector, and no job", ErrBadScope)
+		}
+		return s.Selector.Check()
 	case ScopeJob:
 		if s.Job == "" || s.Owner != "" {
 			return fmt.Errorf("%w: a job scope names one job and nothing else", ErrBadScope)
@@ -63,7 +75,7 @@ func (s Scope) Check() error {
 			return fmt.Errorf("%w: a fleet scope names neither owner nor job", ErrBadScope)
 		}
 	default:
-		return fmt.Errorf("%w: %q; want job, owner or fleet", ErrBadScope, s.Kind)
+		return fmt.Errorf("%w: %q; want job, owner, fleet or selector", ErrBadScope, s.Kind)
 	}
 	return nil
 }
@@ -77,10 +89,16 @@ type Order struct {
 	Incident string
 	// Freeze: the gate was closed in the same step (fleet orders).
 	Freeze bool
+	// Check is by what the caller showed to know what they do: "preview",
+	// "confirm" or "break-glass"; empty for a single job. Expected is how many
+	// jobs the preview counted. Both are for the audit.
+	Check    string
+	Expected int64
 	// RequestedAt is when the dispatcher read the request, on its own clock;
 	// RecordedAt is Redis's time in the script that made the order durable.
 	RequestedAt, RecordedAt time.Time
-	// Horizon per partition: every covered job has Seq ≤ it. Nil for ScopeJob.
+	// Horizon per partition: every covered job has Seq ≤ it. Nil for ScopeJob; a
+	// selector order reaches no further, and of these only what its walk met.
 	Horizon map[int]uint64
 }
 

@@ -83,6 +83,8 @@ type Receipt struct {
 	Missing []int
 	// Open names the jobs still held, at most 100.
 	Open []Open
+	// Scan is set for a selector order: Targeted grows while it goes on.
+	Scan *Scan
 	// Job, Verdict and Timeline are set for a single-job order.
 	Job      *Job
 	Timeline Timeline

@@ -58,8 +58,10 @@ type WorkerView struct {
 	ID, Host, Version string
 	Slots, Running    int
 	Deaf              int
-	Draining          bool
-	StartedAt         time.Time
+	// DeafJobs names some of the deaf.
+	DeafJobs  []ID
+	Draining  bool
+	StartedAt time.Time
 	// Silent is how long the reader has itself watched its beat stand still.
 	Silent time.Duration
 	// SeenAt is the worker's own clock at its last beat.

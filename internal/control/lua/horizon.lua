@@ -7,7 +7,7 @@
 -- KEYS:    order orders open_orders control audit audit_n gate seq alive
 -- READS:   live
 -- MAKES:   alive_of tally
--- ARGV:    id scope owner actor reason incident requested freeze mark at h who
+-- ARGV:    id scope owner actor reason incident requested freeze mark at h who check expected
 -- REPLY:   recorded
 -- FLAGS:   allow-oom
 -- INCLUDE: gate audit gate_head
@@ -51,7 +51,7 @@ redis.call('HSET', P.tally .. A.id, 'targeted', total, 'covered_before', before,
   'unbooked', total - n.running)
 redis.call('HSET', K.order, 'id', A.id, 'scope', A.scope, 'owner', A.owner, 'actor', A.actor, 'reason', A.reason,
   'incident', A.incident, 'requested', A.requested, 'at', at, 'h', h, 'freeze', A.freeze, 'cursor', '0',
-  'counts', cjson.encode(n), 'who', A.who)
+  'counts', cjson.encode(n), 'check', A.check, 'expected', A.expected, 'who', A.who)
 redis.call('ZADD', K.orders, at, A.id)
 redis.call('SADD', K.open_orders, A.id)
 
@@ -67,5 +67,6 @@ new_head(A.mark)
 redis.call('XADD', K.control, 'MAXLEN', '~', '10000', '*', 'order', A.id, 'scope', A.scope, 'owner', A.owner,
   'h', h, 'actor', A.actor, 'reason', A.reason)
 audit(t, 'kill-' .. A.scope, 'allowed', 'rule', again and 'again' or '', 'who', A.who, 'scope', A.scope, 'owner', A.owner, 'reason', A.reason,
-  'incident', A.incident, 'order', A.id, 'freeze', A.freeze, 'targeted', total, 'running', n.running)
+  'incident', A.incident, 'order', A.id, 'freeze', A.freeze, 'targeted', total, 'running', n.running,
+  'check', A.check, 'expected', A.expected)
 return done()

@@ -3,16 +3,20 @@
 -- Nothing behind it can start anyway: this is bookkeeping. The order is quiesced,
 -- and its horizon leaves the gate, when nobody is waited for and a walk over all
 -- that lives behind it met nobody who holds a job: the counters alone, after
--- lost data, would neither let it go nor hold it surely.
+-- lost data, would neither let it go nor hold it surely. What another script has
+-- to do first is answered with `waiting` and its word: `scan` for a selector
+-- order, `block` for a standing one.
 -- KEYS:    order open_orders live leases road later alive over gate
 -- MAKES:   job events alive_of tally held calls reserved
 -- ARGV:    id limit
 -- REPLY:   more waiting quiesced unknown
 -- FLAGS:   allow-oom
 -- INCLUDE: over record
-local o = redis.call('HMGET', K.order, 'scope', 'h', 'cursor', 'quiesced_at', 'held')
+local o = redis.call('HMGET', K.order, 'scope', 'h', 'cursor', 'quiesced_at', 'held', 'scan')
 if not o[1] then return { 'unknown' } end
+if o[1] == 'block' then return { 'waiting', 'block' } end
 if o[4] then return { 'quiesced', o[4] } end
+if o[6] and o[6] ~= 'end' then return { 'waiting', 'scan' } end
 local t, rules = now(), gate().rules
 local waiting = tonumber(redis.call('HGET', P.tally .. A.id, 'waiting') or '0')
 if o[1] ~= 'job' and (o[3] ~= 'end' or waiting <= 0) then

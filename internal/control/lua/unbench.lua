@@ -1,0 +1,43 @@
+-- unbench: parked -> queued | killed
+-- Brings back the jobs that a lifted standing order had benched, a chunk of the
+-- live jobs at a time, also while frozen: then they wait on the road. An order
+-- that still stands has nothing to bring back: the caller has completed it.
+-- KEYS:    order open_orders road wake live leases later alive over
+-- READS:   gate
+-- MAKES:   job events alive_of tally held calls reserved
+-- ARGV:    id limit
+-- REPLY:   more done standing unknown
+-- INCLUDE: over road record
+local o = redis.call('HMGET', K.order, 'scope', 'lifted_at', 'scan', 'h')
+if o[1] ~= 'block' then return { 'unknown' } end
+gate()
+if not o[2] or o[3] == 'end' then
+  redis.call('SREM', K.open_orders, A.id)
+  return { o[2] and 'done' or 'standing' }
+end
+local t, back = now(), 0
+local ids = redis.call('ZRANGEBYSCORE', K.live, '(' .. o[3], o[4], 'WITHSCORES', 'LIMIT', 0, A.limit)
+for i = 1, #ids, 2 do
+  local id = ids[i]
+  local k = P.job .. id
+  local r = record(k)
+  if r and r.state == 'parked' and redis.call('HGET', k, 'blocked_by') == A.id then
+    local order = covering(r)
+    if order then
+      kill(id, r, order, 'not_running', t)
+    else
+      redis.call('ZREM', K.later, id)
+      redis.call('HDEL', k, 'park_reason', 'blocked_by')
+      count(r.owner, 'parked', -1)
+      count(r.owner, 'queued', 1)
+      emit(id, 'job.resumed', t, { lifted = A.id })
+      to_road(id, t)
+      back = back + 1
+    end
+  end
+end
+local full = #ids / 2 >= tonumber(A.limit)
+redis.call('HSET', K.order, 'scan', full and ids[#ids] or 'end')
+if full then return { 'more', ids[#ids], back } end
+redis.call('SREM', K.open_orders, A.id)
+return { 'done', 'end', back }

@@ -1,0 +1,142 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rtfm-si/gavel/internal/access"
+	"github.com/rtfm-si/gavel/internal/job"
+	"github.com/rtfm-si/gavel/internal/rediskit"
+)
+
+// criteria is a selector as scripts read it: texts only, for Lua's numbers are
+// doubles. Before is the moment that a minimum age meant.
+type criteria struct {
+	Owner  string            `json:"owner"`
+	Kind   string            `json:"kind"`
+	Labels map[string]string `json:"labels"`
+	Before string            `json:"before"`
+	Spend  string            `json:"spend"`
+	// MinAge is for people to read back.
+	MinAge time.Duration `json:"min_age"`
+}
+
+// criteriaOf writes a selector for the scripts; nil asks for every job.
+func criteriaOf(s *job.Selector, now time.Time) (string, error) {
+	c := criteria{Labels: map[string]string{}}
+	if s != nil {
+		c.Owner, c.Kind, c.MinAge = s.Owner, s.Kind, s.MinAge
+		if len(s.Labels) > 0 {
+			c.Labels = s.Labels
+		}
+		if s.MinAge > 0 {
+			c.Before = rediskit.Micros(now.Add(-s.MinAge))
+		}
+		if s.MinSpend > 0 {
+			c.Spend = fmt.Sprint(int64(s.MinSpend))
+		}
+	}
+	raw, err := json.Marshal(c)
+	if err != nil {
+		return "", fmt.Errorf("write the selector: %w", err)
+	}
+	return string(raw), nil
+}
+
+// selectorFrom reads a selector back from an order; nil when it has none.
+func selectorFrom(text string) *job.Selector {
+	if text == "" {
+		return nil
+	}
+	var c criteria
+	if json.Unmarshal([]byte(text), &c) != nil {
+		return &job.Selector{}
+	}
+	s := &job.Selector{Owner: c.Owner, Kind: c.Kind, MinAge: c.MinAge, MinSpend: job.MicroUSD(rediskit.Number(c.Spend))}
+	if len(c.Labels) > 0 {
+		s.Labels = c.Labels
+	}
+	return s
+}
+
+// killSelected records a selector order, in its home partition first, and walks
+// as far as the time of one request allows; any dispatcher goes on from there.
+func (c *Redis) killSelected(ctx context.Context, p access.Permit, o job.Order, key string) (job.Receipt, error) {
+	scope := p.Scope()
+	if err := scope.Check(); err != nil {
+		return job.Receipt{}, fmt.Errorf("kill what a selector asks for: %w", err)
+	}
+	parts := c.reach(scope)
+	id, err := c.orderID(parts[0], p, key)
+	if err != nil {
+		return job.Receipt{}, err
+	}
+	o.ID, o.Scope, o.Actor = id, scope, p.Actor().Subject
+	wanted, err := criteriaOf(scope.Selector, o.RequestedAt)
+	if err != nil {
+		return job.Receipt{}, err
+	}
+	// The home partition's moment is everybody's, also of a retry that comes later.
+	if wanted, err = c.selectIn(ctx, parts[0], o, wanted, p.Who()); err != nil {
+		return job.Receipt{}, fmt.Errorf("record the order in its home partition: %w", err)
+	}
+	c.everywhere(parts, func(part int) bool {
+		if part == parts[0] {
+			return true
+		}
+		_, err := c.selectIn(ctx, part, o, wanted, p.Who())
+		if err != nil {
+			c.log.Sugar().Warnw("order not recorded everywhere; it will be completed", "order", id, "partition", part, "error", err)
+		}
+		return err == nil
+	}, func(part int) { c.walk(ctx, part, id) })
+	return c.Receipt(ctx, id)
+}
+
+// walkFor is how long the request that issued an order, or lifted one, works on
+// it before it leaves the rest to the clerks.
+const walkFor = 500 * time.Millisecond
+
+// everywhere records an order in all its partitions and then walks those that
+// have it. The home partition, the first, lets go of an order that it has
+// walked, so it is walked only when no other lacks the order.
+func (c *Redis) everywhere(parts []int, record func(part int) bool, walk func(part int)) {
+	recorded := make([]bool, len(parts))
+	var wg sync.WaitGroup
+	for i, part := range parts {
+		wg.Go(func() { recorded[i] = record(part) })
+	}
+	wg.Wait()
+	for i, part := range parts {
+		if recorded[i] && (i > 0 || !slices.Contains(recorded, false)) {
+			wg.Go(func() { walk(part) })
+		}
+	}
+	wg.Wait()
+}
+
+// walk takes an order further in one partition while there is something to do
+// at once. What fails is left to the clerks.
+func (c *Redis) walk(ctx context.Context, p int, id job.ID) {
+	ctx, cancel := context.WithTimeout(ctx, walkFor)
+	defer cancel()
+	for ctx.Err() == nil {
+		if word, err := c.Sweep(ctx, p, id); err != nil || word != "more" {
+			return
+		}
+	}
+}
+
+// selectIn records a selector order in one partition and returns the criteria
+// that the order has there.
+func (c *Redis) selectIn(ctx context.Context, p int, o job.Order, wanted string, who []byte) (string, error) {
+	reply, err := c.again(ctx, "select", rediskit.Place{Slot: c.partitions.Slot(p), Order: string(o.ID)}, rediskit.Args{
+		"id": string(o.ID), "selector": wanted, "actor": o.Actor, "reason": o.Reason, "incident": o.Incident,
+		"requested": rediskit.Micros(o.RequestedAt), "who": who, "check": o.Check, "expected": o.Expected,
+	})
+	return reply.Str(2), err
+}

@@ -1,0 +1,263 @@
+package control
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rtfm-si/gavel/internal/access"
+	"github.com/rtfm-si/gavel/internal/job"
+)
+
+func TestASelectorOrderEndsWhatItAsksForAndNothingElse(t *testing.T) {
+	inFleets(t, func(t *testing.T, f *fleet) {
+		var talk, walk []job.ID
+		for _, o := range owners(8) {
+			talk = append(talk, f.mustSubmit(t, o, "talk", `{"team":"red"}`))
+			walk = append(walk, f.mustSubmit(t, o, "walk", `{"team":"red"}`))
+		}
+		running := f.mustGrant(t, "n1")
+		require.Len(t, running, 16)
+		for _, o := range owners(8) {
+			talk = append(talk, f.mustSubmit(t, o, "talk", `{}`))
+		}
+		r := f.kill(t, job.Selector{Kind: "talk"}, "k1")
+		require.Equal(t, job.Accepted, r.Stage)
+		require.Empty(t, r.Scan.Open)
+		require.Equal(t, int64(24), r.Scan.Looked)
+		require.Equal(t, job.Tally{Targeted: 16, NotRunning: 8, Waiting: 8}, r.Tally)
+		require.Len(t, r.Open, 8)
+		require.Equal(t, job.Selector{Kind: "talk"}, *r.Order.Scope.Selector)
+		for _, h := range running {
+			word, err := f.end(t.Context(), "finish", "w1", h)
+			require.NoError(t, err)
+			require.Equal(t, f.record(t, h.id).Kind == "talk", word == "killed")
+		}
+		for _, id := range talk {
+			require.Equal(t, job.Killed, f.record(t, id).State)
+			require.Equal(t, r.Order.ID, f.record(t, id).Order)
+		}
+		for _, id := range walk {
+			require.Equal(t, job.Succeeded, f.record(t, id).State)
+		}
+		r = f.receipt(t, r.Order.ID)
+		require.Equal(t, job.Quiesced, r.Stage)
+		require.Equal(t, job.Tally{Targeted: 16, NotRunning: 8, Stopped: 8}, r.Tally)
+
+		late := f.mustSubmit(t, "owner-0", "talk", `{}`)
+		again := f.kill(t, job.Selector{Kind: "talk"}, "k1")
+		require.Equal(t, r.Order.ID, again.Order.ID, "the same key is the same order")
+		require.Equal(t, job.Queued, f.record(t, late).State, "and reaches no further than at its instant")
+		require.NotEqual(t, r.Order.ID, f.kill(t, job.Selector{Kind: "talk", MinSpend: 5}, "k1").Order.ID)
+	})
+}
+
+// The age is a moment, the same in every partition and for a retry that comes
+// later.
+func TestAMinimumAgeIsAMoment(t *testing.T) {
+	inFleets(t, func(t *testing.T, f *fleet) {
+		young := f.mustSubmit(t, "ann", "talk", `{}`)
+		r := f.kill(t, job.Selector{MinAge: time.Hour}, "k1")
+		require.Equal(t, job.Tally{}, r.Tally)
+		require.Equal(t, job.Queued, f.record(t, young).State)
+		o := asked("old")
+		o.RequestedAt = time.Now().Add(2 * time.Hour) // a dispatcher much later, or whose clock is ahead
+		r, err := f.KillAll(t.Context(), permit(t, access.KillSelector, access.Selected(job.Selector{MinAge: time.Hour})), o, "k1")
+		require.NoError(t, err)
+		require.Equal(t, job.Tally{}, r.Tally, "a retry keeps the first moment")
+		r, err = f.KillAll(t.Context(), permit(t, access.KillSelector, access.Selected(job.Selector{MinAge: time.Hour})), o, "k2")
+		require.NoError(t, err)
+		require.Equal(t, job.Tally{Targeted: 1, NotRunning: 1}, r.Tally)
+	})
+}
+
+// A dispatcher that dies behind its first write leaves the rest to any other.
+func TestAnyDispatcherGoesOnWithASelectorOrder(t *testing.T) {
+	inFleets(t, func(t *testing.T, f *fleet) {
+		for range 130 { // more than a chunk in some partition
+			for _, o := range owners(4) {
+				f.mustSubmit(t, o, "talk", `{}`)
+			}
+		}
+		id, err := f.ps.NewID(0)
+		require.NoError(t, err)
+		o := asked("loud")
+		o.ID, o.Scope = id, access.Selected(job.Selector{Kind: "talk"}).Scope
+		wanted, err := criteriaOf(o.Scope.Selector, time.Now())
+		require.NoError(t, err)
+		_, err = f.selectIn(t.Context(), 0, o, wanted, []byte(`{}`))
+		require.NoError(t, err)
+		word, err := f.Sweep(t.Context(), 0, id)
+		require.NoError(t, err)
+		r := f.receipt(t, id)
+		require.NotEqual(t, job.Quiesced, r.Stage, "waiting is 0, but the walk is not over (%s): %+v", word, r)
+		require.Len(t, r.Missing, f.ps.Count-1)
+
+		f.clerk(t)
+		require.Eventually(t, func() bool { return f.receipt(t, id).Stage == job.Quiesced }, 10*time.Second, 5*time.Millisecond)
+		require.Equal(t, job.Tally{Targeted: 520, NotRunning: 520}, f.receipt(t, id).Tally)
+		for _, p := range f.ps.All() {
+			require.Eventually(t, func() bool {
+				open, err := f.OpenOrders(t.Context(), p)
+				return err == nil && len(open) == 0
+			}, 5*time.Second, 5*time.Millisecond)
+		}
+	})
+}
+
+// The first order over a job wins: single, horizon or selector.
+func TestTheFirstOrderWins(t *testing.T) {
+	inFleets(t, func(t *testing.T, f *fleet) {
+		ctx := t.Context()
+		single, byOwner, bySelector, byFleet := f.mustSubmit(t, "ann", "talk", `{}`), f.mustSubmit(t, "bob", "talk", `{}`),
+			f.mustSubmit(t, "cid", "talk", `{}`), f.mustSubmit(t, "cid", "walk", `{}`)
+		require.Len(t, f.mustGrant(t, "n1"), 4)
+		first, err := f.Kill(ctx, permit(t, access.Kill, access.OneJob(single)), asked("one"), "")
+		require.NoError(t, err)
+		second, err := f.KillAll(ctx, permit(t, access.KillOwner, access.JobsOf("bob")), asked("owner"), "")
+		require.NoError(t, err)
+		third := f.kill(t, job.Selector{Kind: "talk"}, "")
+		require.Equal(t, job.Tally{Targeted: 1, Waiting: 1, CoveredBefore: 2}, third.Tally)
+		fourth, err := f.KillAll(ctx, permit(t, access.KillFleet, access.WholeFleet()), asked("all"), "")
+		require.NoError(t, err)
+		require.Equal(t, job.Tally{Targeted: 1, Waiting: 1, CoveredBefore: 3}, fourth.Tally)
+		fifth := f.kill(t, job.Selector{Kind: "talk"}, "")
+		require.Equal(t, job.Tally{CoveredBefore: 3}, fifth.Tally)
+		covered, err := f.Kill(ctx, permit(t, access.Kill, access.OneJob(bySelector)), asked("late"), "")
+		require.NoError(t, err)
+		require.Equal(t, third.Order.ID, covered.Order.ID)
+		want := map[job.ID]job.ID{single: first.Order.ID, byOwner: second.Order.ID, bySelector: third.Order.ID, byFleet: fourth.Order.ID}
+		for id, order := range want {
+			word, err := f.end(ctx, "finish", "w1", held{id, f.record(t, id).Claim.Epoch})
+			require.NoError(t, err)
+			require.Equal(t, "killed", word)
+			require.Equal(t, order, f.record(t, id).Order)
+			require.Equal(t, job.Tally{Targeted: 1, Stopped: 1, CoveredBefore: f.receipt(t, order).Tally.CoveredBefore}, f.receipt(t, order).Tally)
+		}
+	})
+}
+
+// An order that one partition did not take stays open at home until it did.
+func TestAHalfRecordedOrderIsCompletedLater(t *testing.T) {
+	for name, p := range map[string]access.Permit{
+		"fleet":    permit(t, access.KillFleet, access.WholeFleet()),
+		"selector": permit(t, access.KillSelector, access.Selected(job.Selector{Kind: "talk"})),
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFleet(t, 4)
+			var ids []job.ID
+			for _, o := range owners(12) {
+				ids = append(ids, f.mustSubmit(t, o, "talk", `{}`))
+			}
+			id, err := f.orderID(0, p, "k")
+			require.NoError(t, err)
+			broken := f.ps.Slot(2).Of("order", string(id))
+			require.NoError(t, f.client.Set(t.Context(), broken, "no hash", 0).Err())
+			r, err := f.KillAll(t.Context(), p, asked("all"), "k")
+			require.NoError(t, err)
+			require.Equal(t, job.Recording, r.Stage)
+			require.Equal(t, []int{2}, r.Missing)
+			f.clerk(t)
+			require.Never(t, func() bool {
+				open, err := f.OpenOrders(t.Context(), r.Order.ID.Partition())
+				return err != nil || len(open) != 1
+			}, 100*time.Millisecond, 5*time.Millisecond, "its home lets go of it too early")
+			require.NoError(t, f.client.Del(t.Context(), broken).Err())
+			require.Eventually(t, func() bool { return f.receipt(t, r.Order.ID).Stage == job.Quiesced }, 10*time.Second, 5*time.Millisecond)
+			require.Equal(t, int64(12), f.receipt(t, r.Order.ID).Tally.NotRunning)
+			require.Eventually(t, func() bool {
+				for _, id := range ids {
+					if f.record(t, id).State != job.Killed {
+						return false
+					}
+				}
+				return true
+			}, 5*time.Second, 5*time.Millisecond)
+		})
+	}
+}
+
+func TestAPreviewCountsWhatAnOrderWouldReach(t *testing.T) {
+	inFleets(t, func(t *testing.T, f *fleet) {
+		for i, o := range owners(25) {
+			for range i + 1 {
+				f.mustSubmit(t, o, "talk", `{"team":"red"}`)
+			}
+			f.mustSubmit(t, o, "walk", `{}`)
+		}
+		p, err := f.Preview(t.Context(), permit(t, access.KillSelector, access.Selected(job.Selector{Kind: "talk", Labels: map[string]string{"team": "red"}})))
+		require.NoError(t, err)
+		require.Equal(t, int64(325), p.Jobs)
+		require.Equal(t, 25, p.Owners)
+		require.Len(t, p.ByOwner, job.TopOwners)
+		require.Equal(t, job.Count{Name: "owner-24", Jobs: 25}, p.ByOwner[0])
+		require.Equal(t, []job.Count{{Name: "talk", Jobs: 325}}, p.ByKind)
+		require.Equal(t, []job.Count{{Name: "queued", Jobs: 325}}, p.ByState)
+		require.False(t, p.Partial)
+
+		f.kill(t, job.Selector{Kind: "walk"}, "")
+		held, err := f.grant(t.Context(), f.ps.Of("owner-24"), "w1", "n1", 400)
+		require.NoError(t, err)
+		require.NotEmpty(t, held)
+		require.NoError(t, f.client.HSet(t.Context(), f.ps.Slot(held[0].id.Partition()).Of("job", string(held[0].id)), "spent", 40).Err())
+		one, err := f.Kill(t.Context(), permit(t, access.Kill, access.OneJob(held[0].id)), asked("one"), "")
+		require.NoError(t, err)
+		require.Equal(t, job.Waiting, one.Verdict)
+		p, err = f.Preview(t.Context(), permit(t, access.KillFleet, access.WholeFleet()))
+		require.NoError(t, err)
+		require.Equal(t, int64(324), p.Jobs)
+		require.Equal(t, int64(1), p.CoveredBefore)
+		require.Zero(t, p.Spent)
+		p, err = f.Preview(t.Context(), permit(t, access.KillOwner, access.JobsOf("owner-24")))
+		require.NoError(t, err)
+		require.Equal(t, 1, p.Owners)
+
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		p, err = f.Preview(gone, permit(t, access.KillFleet, access.WholeFleet()))
+		require.NoError(t, err)
+		require.True(t, p.Partial, "what was not looked at is said")
+	})
+}
+
+func TestNothingIsOrderedWithoutAPermit(t *testing.T) {
+	f := newFleet(t, 1)
+	_, err := f.KillAll(t.Context(), access.Permit{}, asked("r"), "")
+	require.ErrorIs(t, err, ErrNoPermit)
+	_, err = f.Preview(t.Context(), permit(t, access.Kill, access.OneJob("0199f1c2-6c1e-7d3a-9b1e-5f2c8a6b0e00")))
+	require.ErrorIs(t, err, ErrNoPermit)
+	_, err = f.Block(t.Context(), permit(t, access.Lift, access.WholeFleet()), job.Block{On: job.OnKind, Value: "x"}, "")
+	require.ErrorIs(t, err, ErrNoPermit)
+	_, err = f.Lift(t.Context(), permit(t, access.Block, access.WholeFleet()), "", "", "", "")
+	require.ErrorIs(t, err, ErrNoPermit)
+}
+
+// A worker says which of its jobs are deaf, and the receipt names them.
+func TestTheDeafAreNamedAmongTheWaiting(t *testing.T) {
+	inFleets(t, func(t *testing.T, f *fleet) {
+		deaf, other := f.mustSubmit(t, "ann", "talk", `{}`), f.mustSubmit(t, "ann", "talk", `{}`)
+		require.Len(t, f.mustGrant(t, "n1"), 2)
+		slot := f.ps.Slot(deaf.Partition())
+		require.NoError(t, f.client.ZAdd(t.Context(), slot.Of("workers"), zOf("w1")).Err())
+		require.NoError(t, f.client.HSet(t.Context(), slot.Of("worker", "w1"), "row", `{"slots":2,"running":2,"deaf":1,"deaf_jobs":["`+string(deaf)+`"]}`).Err())
+		r := f.kill(t, job.Selector{Owner: "ann"}, "")
+		require.Equal(t, job.Tally{Targeted: 2, Waiting: 2, Deaf: 1}, r.Tally)
+		verdicts := map[job.ID]job.Verdict{}
+		for _, o := range r.Open {
+			verdicts[o.Job] = o.Verdict
+		}
+		require.Equal(t, map[job.ID]job.Verdict{deaf: job.Deaf, other: job.Waiting}, verdicts)
+		one, err := f.Kill(t.Context(), permit(t, access.Kill, access.OneJob(deaf)), asked("r"), "")
+		require.NoError(t, err)
+		require.Equal(t, job.Deaf, one.Verdict)
+		view, err := f.View(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []job.ID{deaf}, view.Workers[0].DeafJobs)
+		word, err := f.end(t.Context(), "finish", "w1", held{deaf, f.record(t, deaf).Claim.Epoch})
+		require.NoError(t, err)
+		require.Equal(t, "killed", word)
+		require.Equal(t, job.Tally{Targeted: 2, Waiting: 1, Stopped: 1}, f.receipt(t, r.Order.ID).Tally, "it heard at last")
+	})
+}
