@@ -246,9 +246,11 @@ type Row struct {
 	Slots   int    `json:"slots"`
 	Running int    `json:"running"`
 	Deaf    int    `json:"deaf"`
-	Drain   bool   `json:"draining"`
-	Started int64  `json:"started"` // µs
-	At      int64  `json:"at"`      // µs, the worker's own clock
+	// DeafJobs names some of the deaf.
+	DeafJobs []job.ID `json:"deaf_jobs,omitempty"`
+	Drain    bool     `json:"draining"`
+	Started  int64    `json:"started"` // µs
+	At       int64    `json:"at"`      // µs, the worker's own clock
 }
 
 // Bytes encodes the row.

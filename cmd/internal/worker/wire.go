@@ -92,7 +92,7 @@ func (p *process) row(self *atomic.Pointer[execution.Worker]) func() []byte {
 		r := lease.Row{Host: host, Version: p.cfg.Version, Started: started, At: time.Now().UnixMicro()}
 		if w := self.Load(); w != nil {
 			s := w.Status()
-			r.Slots, r.Running, r.Deaf, r.Drain = s.Slots, s.Running, s.Deaf, s.Draining
+			r.Slots, r.Running, r.Deaf, r.DeafJobs, r.Drain = s.Slots, s.Running, s.Deaf, s.DeafJobs, s.Draining
 		}
 		return r.Bytes()
 	}
