@@ -42,5 +42,7 @@
 //	jobs.go     submit, read, list, wait
 //	events.go   the event stream of a job, with resume
 //	orders.go   kill, kill-all, receipts
+//	issue.go    preview an order, issue it, follow it
+//	blocks.go   standing orders
 //	fleet.go    the fleet, freeze, thaw, the audit
 package client

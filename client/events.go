@@ -38,39 +38,53 @@ func (e Event) Last() bool {
 // does the sequence end with an error. It is bounded by the context alone.
 func (c *Client) Events(ctx context.Context, id, after string) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		f := &follower{client: c, path: "/v1/jobs/" + url.PathEscape(id) + "/events", after: after, yield: yield}
-		for try := 1; ; try++ {
-			came := f.came
-			err := f.stream(ctx)
-			if f.done {
-				return
+		f := &follower{client: c, path: "/v1/jobs/" + url.PathEscape(id) + "/events", after: after}
+		f.give = func(at, data string) (bool, error) {
+			e := Event{ID: at}
+			if err := json.Unmarshal([]byte(data), &e); err != nil {
+				return false, &garbledError{err}
 			}
-			if f.came > came || err == nil {
-				try = 1
-			}
-			if err == nil {
-				err = io.ErrUnexpectedEOF // the dispatcher ended the stream, not the job
-			} else if ctx.Err() != nil || try >= c.tries || !again(err) {
-				yield(Event{}, errors.Join(context.Cause(ctx), err))
-				return
-			}
-			if stop := c.rest(ctx, try, err); stop != nil {
-				yield(Event{}, stop)
-				return
-			}
+			return !yield(e, nil) || e.Last(), nil
+		}
+		if err := f.follow(ctx); err != nil {
+			yield(Event{}, err)
 		}
 	}
 }
 
-// follower is the way through one job's events, over as many streams as it
-// takes.
+// follower is the way through one stream of events, over as many connections as
+// it takes.
 type follower struct {
 	client *Client
 	path   string
 	after  string
-	yield  func(Event, error) bool
-	came   int  // events so far
-	done   bool // the last one came, or the caller wants no more
+	// give hands an event to the caller, and says whether it was the last.
+	give func(id, data string) (last bool, err error)
+	came int  // events so far
+	done bool // the last one came, or the caller wants no more
+}
+
+// follow returns nil when the last event came or the caller wants no more.
+func (f *follower) follow(ctx context.Context) error {
+	c := f.client
+	for try := 1; ; try++ {
+		came := f.came
+		err := f.stream(ctx)
+		if f.done {
+			return nil
+		}
+		if f.came > came || err == nil {
+			try = 1
+		}
+		if err == nil {
+			err = io.ErrUnexpectedEOF // the dispatcher ended the stream, not what it is about
+		} else if ctx.Err() != nil || try >= c.tries || !again(err) {
+			return errors.Join(context.Cause(ctx), err)
+		}
+		if stop := c.rest(ctx, try, err); stop != nil {
+			return stop
+		}
+	}
 }
 
 // stream follows one connection until it ends; nil when it ended well.
@@ -101,7 +115,7 @@ func (f *follower) stream(ctx context.Context) error {
 		if !fr.take(lines.Text()) {
 			continue
 		}
-		if err := f.give(&fr); err != nil || f.done {
+		if err := f.take(&fr); err != nil || f.done {
 			return err
 		}
 	}
@@ -133,16 +147,16 @@ func (f *follower) open(ctx context.Context) (*http.Response, error) {
 	return resp, nil
 }
 
-// give hands an event to the caller.
-func (f *follower) give(fr *frame) error {
-	e := Event{ID: fr.id}
-	if err := json.Unmarshal([]byte(fr.data), &e); err != nil {
-		return &garbledError{err}
+// take hands a whole event on, and remembers it as the place to resume at.
+func (f *follower) take(fr *frame) error {
+	last, err := f.give(fr.id, fr.data)
+	if err != nil {
+		return err
 	}
 	fr.data = ""
-	f.after = e.ID
+	f.after = fr.id
 	f.came++
-	f.done = !f.yield(e, nil) || e.Last()
+	f.done = last
 	return nil
 }
 

@@ -28,6 +28,7 @@ type Worker struct {
 	Slots    int       `json:"slots"`
 	Running  int       `json:"running"`
 	Deaf     int       `json:"deaf"`
+	DeafJobs []string  `json:"deaf_jobs,omitzero"` // some of them
 	Draining bool      `json:"draining"`
 	Started  time.Time `json:"started_at,omitzero"`
 	// Silent is for how many seconds the dispatcher that answered has watched

@@ -61,9 +61,10 @@ type KillAll struct {
 
 // Scope is what an order covers.
 type Scope struct {
-	Kind  string `json:"kind"` // job, owner or fleet
-	Job   string `json:"job,omitzero"`
-	Owner string `json:"owner,omitzero"`
+	Kind     string    `json:"kind"` // job, owner, fleet or selector
+	Job      string    `json:"job,omitzero"`
+	Owner    string    `json:"owner,omitzero"`
+	Selector *Selector `json:"selector,omitzero"`
 }
 
 // Tally counts an order's verdicts. At every instant Targeted = Stopped +
@@ -103,6 +104,14 @@ type Open struct {
 	LeaseEnds time.Time `json:"lease_ends,omitzero"`
 }
 
+// Scan is how far a selector order's walk over the live jobs has come.
+type Scan struct {
+	// Looked is how many live jobs it has looked at.
+	Looked int64 `json:"looked"`
+	// Open are the partitions in which it goes on.
+	Open []int `json:"open_partitions,omitzero"`
+}
+
 // Receipt says what an order really did, so far.
 type Receipt struct {
 	Order    string `json:"order"`
@@ -119,6 +128,9 @@ type Receipt struct {
 	Tally    Tally    `json:"tally"`
 	// Missing are the partitions that have not taken the order yet.
 	Missing []int `json:"missing_partitions,omitzero"`
+	// Scan is how far the walk of a selector order has come; Targeted grows while
+	// it goes on.
+	Scan *Scan `json:"scan,omitzero"`
 	// Open names those still held, at most 100.
 	Open []Open `json:"open,omitzero"`
 }

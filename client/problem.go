@@ -34,6 +34,10 @@ const (
 	ErrGateChanged ProblemType = "urn:gavel:problem:gate-changed"
 	// ErrConfirm: the confirmation of a kill-all is not the fleet's name.
 	ErrConfirm ProblemType = "urn:gavel:problem:confirm-mismatch"
+	// ErrPreview: an order needs the token of a fresh preview of its scope.
+	ErrPreview ProblemType = "urn:gavel:problem:preview-required"
+	// ErrTooManyBlocks: lift a standing order before you make another.
+	ErrTooManyBlocks ProblemType = "urn:gavel:problem:too-many-blocks"
 	// ErrRedisUnavailable: nothing happened; send it again later.
 	ErrRedisUnavailable ProblemType = "urn:gavel:problem:redis-unavailable"
 	// ErrOutcomeUnknown: it may have happened. Send the same request with the

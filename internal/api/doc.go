@@ -19,7 +19,8 @@
 // script's own where one ran, the door's where none did; when the entry cannot
 // be written, the answer is 503. A kill is carried on when its caller leaves.
 // Only a receipt whose stage is quiesced is answered with 200; an order still
-// under way is 202.
+// under way is 202. An order issued through /v1/orders was previewed by the same
+// actor with the same scope within the last minute, or says that it breaks glass.
 //
 // # When things fail
 //
@@ -39,7 +40,10 @@
 //	jobs.go     reading jobs, lists, results
 //	events.go   the event stream of a job
 //	kill.go     kill, kill-all
+//	issue.go    preview an order, issue it
 //	orders.go   reading orders
+//	follow.go   the event stream of an order
+//	blocks.go   standing orders
 //	receipts.go what a kill answers, and waiting for its end
 //	fleet.go    the fleet, freeze, thaw, the audit
 //	views.go    how things look in JSON

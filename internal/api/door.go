@@ -27,6 +27,7 @@ type Config struct {
 	Jobs       Jobs
 	Events     Events
 	Orders     Orders
+	Blocks     Blocks
 	Gate       Gate
 	Fleet      Fleet
 	Audit      Audit
@@ -90,7 +91,7 @@ func New(cfg Config) (*Door, error) {
 
 func (cfg Config) check() error {
 	missing := map[string]bool{
-		"Auth": cfg.Auth == nil, "Jobs": cfg.Jobs == nil, "Events": cfg.Events == nil, "Orders": cfg.Orders == nil,
+		"Auth": cfg.Auth == nil, "Jobs": cfg.Jobs == nil, "Events": cfg.Events == nil, "Orders": cfg.Orders == nil, "Blocks": cfg.Blocks == nil,
 		"Gate": cfg.Gate == nil, "Fleet": cfg.Fleet == nil, "Audit": cfg.Audit == nil,
 	}
 	for name, is := range missing {
@@ -150,6 +151,9 @@ func (d *Door) mount() error {
 	})
 	d.mountJobs(h)
 	d.mountOrders(h)
+	d.mountIssue(h)
+	d.mountFollow(h)
+	d.mountBlocks(h)
 	d.mountFleet(h)
 	delete(registry.Map(), "ErrorModel")
 	delete(registry.Map(), "ErrorDetail")

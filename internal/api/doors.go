@@ -48,7 +48,12 @@ type Orders interface {
 	// not the permit's MustOwn's, the entry is written. The door has looked at
 	// the id's partition before.
 	Kill(ctx context.Context, p access.Permit, o job.Order, key string) (job.Receipt, error)
-	// KillAll records an order over the permit's scope, an owner or the fleet.
+	// Preview counts what an order over the permit's scope, that of KillAll,
+	// would reach now. It changes nothing.
+	Preview(ctx context.Context, p access.Permit) (job.Preview, error)
+	// KillAll records an order over the permit's scope, an owner, the fleet or
+	// what a selector asks for. Check says by what the caller showed to know
+	// what they do, Expected how many jobs a preview had counted.
 	KillAll(ctx context.Context, p access.Permit, o job.Order, key string) (job.Receipt, error)
 	// Receipt returns what an order has done so far, or job.ErrUnknown. Job is
 	// set for the order of a single job.
@@ -56,6 +61,21 @@ type Orders interface {
 	// Orders lists the last orders, newest first, with stage and tally; Open,
 	// Job and Timeline may be left out.
 	Orders(ctx context.Context, limit int) ([]job.Receipt, error)
+}
+
+// Blocks are the standing orders. Its scripts write their audit entries
+// themselves, what they refuse included.
+type Blocks interface {
+	// Block makes one; the same actor's same key MUST give the same. Missing
+	// names the partitions in which it does not stand yet. It returns
+	// job.ErrTooManyBlocks when there are too many.
+	Block(ctx context.Context, p access.Permit, b job.Block, key string) (job.Block, error)
+	// Lift ends one if the gate's heads, joined by commas, are still those seen,
+	// and returns *job.StaleGate otherwise; job.ErrUnknown for what is no
+	// standing order. Lifting a lifted one changes nothing.
+	Lift(ctx context.Context, p access.Permit, id job.ID, seen, reason, key string) (job.Block, error)
+	// Blocks lists those that stand somewhere, oldest first, and the gate's heads.
+	Blocks(ctx context.Context) ([]job.Block, []string, error)
 }
 
 // Gate is the fleet's gate. Its scripts write their audit entries themselves.

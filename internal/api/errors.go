@@ -84,6 +84,8 @@ func ofJob(err error) *Problem {
 		p := problem(http.StatusForbidden, typeBlocked, "A standing order refuses this job", blocked.Error())
 		p.Order, p.Reason = string(blocked.Order), blocked.Reason
 		return p
+	case errors.Is(err, job.ErrTooManyBlocks):
+		return problem(http.StatusConflict, typeTooManyBlocks, "There are too many standing orders", err.Error())
 	case errors.As(err, &stale):
 		p := problem(http.StatusConflict, typeGateChanged, "The gate changed since you looked", stale.Error())
 		p.Head = stale.Now

@@ -102,22 +102,26 @@ func (s *eventStream) next(ctx context.Context, wait time.Duration) ([]job.Strea
 	return events, nil
 }
 
-func (s *eventStream) run(ctx context.Context, w http.ResponseWriter, events []job.StreamEvent) {
-	ctx, cancel := context.WithTimeout(ctx, s.door.cfg.StreamFor)
+// streaming bounds a stream: it ends after a while, and when the door closes.
+func (d *Door) streaming(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithTimeout(ctx, d.cfg.StreamFor)
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
 		select {
-		case <-s.door.closing:
+		case <-d.closing:
 			cancel()
 		case <-ctx.Done():
 		}
 	}()
-	defer func() { cancel(); <-watched }()
-	out := &eventWriter{w: w, rc: http.NewResponseController(w)}
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("X-Accel-Buffering", "no")
-	if out.write([]byte("retry: 2000\n\n")) != nil {
+	return ctx, func() { cancel(); <-watched }
+}
+
+func (s *eventStream) run(ctx context.Context, w http.ResponseWriter, events []job.StreamEvent) {
+	ctx, stop := s.door.streaming(ctx)
+	defer stop()
+	out, err := openStream(w)
+	if err != nil {
 		return
 	}
 	for ctx.Err() == nil {
@@ -233,6 +237,14 @@ func isNumber(s string) bool {
 type eventWriter struct {
 	w  http.ResponseWriter
 	rc *http.ResponseController
+}
+
+// openStream begins a stream.
+func openStream(w http.ResponseWriter) (*eventWriter, error) {
+	out := &eventWriter{w: w, rc: http.NewResponseController(w)}
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no")
+	return out, out.write([]byte("retry: 2000\n\n"))
 }
 
 func (o *eventWriter) write(p []byte) error {

@@ -140,7 +140,7 @@ func (d *Door) killAll(ctx context.Context, _ *keyAllowed) (*receipted, error) {
 	}
 	o := job.Order{
 		Scope: permit.Scope(), Actor: permit.Actor().Subject, Reason: body.Reason, Incident: body.Incident,
-		Freeze: body.freeze(), RequestedAt: requested,
+		Freeze: body.freeze(), RequestedAt: requested, Check: "confirm",
 	}
 	r, err := d.cfg.Orders.KillAll(deed, permit, o, from(ctx).key)
 	if err != nil {

@@ -50,20 +50,30 @@ func (d *Door) orders(ctx context.Context, in *ordersQuery) (*answer[ordersView]
 }
 
 func (d *Door) receipt(ctx context.Context, in *orderID) (*answer[receiptView], error) {
-	id, err := d.parse(in.ID)
+	r, err := d.readableOrder(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
+	return &answer[receiptView]{viewReceipt(r)}, nil
+}
+
+// readableOrder returns the receipt if the actor may see it, and job.ErrUnknown
+// if not.
+func (d *Door) readableOrder(ctx context.Context, raw string) (job.Receipt, error) {
+	id, err := d.parse(raw)
+	if err != nil {
+		return job.Receipt{}, err
+	}
 	r, err := d.cfg.Orders.Receipt(ctx, id)
 	if err != nil {
-		return nil, fmt.Errorf("read the receipt: %w", err)
+		return job.Receipt{}, fmt.Errorf("read the receipt: %w", err)
 	}
 	target := access.WholeFleet()
 	if r.Order.Scope.Kind == job.ScopeJob && r.Job != nil {
 		target = access.Record(*r.Job)
 	}
 	if _, err := access.Authorize(from(ctx).actor, access.Read, target); err != nil {
-		return nil, job.ErrUnknown
+		return job.Receipt{}, job.ErrUnknown
 	}
-	return &answer[receiptView]{viewReceipt(r)}, nil
+	return r, nil
 }

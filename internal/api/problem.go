@@ -46,6 +46,8 @@ const (
 	typeUnknownKind      = "unknown-kind"
 	typeBadCursor        = "bad-cursor"
 	typeConfirm          = "confirm-mismatch"
+	typePreview          = "preview-required"
+	typeTooManyBlocks    = "too-many-blocks"
 	typeLength           = "length-required"
 	typeTooLarge         = "body-too-large"
 	typeMedia            = "unsupported-media-type"

@@ -33,6 +33,19 @@ func TestEveryRouteForEverybody(t *testing.T) {
 		"POST " + jobs + string(noJob) + "/kill                 401 404+ 404+ 404+ 404+ 404+ 404+ 404+": goodKill,
 		"POST " + jobs + string(farJob) + "/kill                401 404+ 404+ 404+ 404+ 404+ 404+ 404+": goodKill,
 		"POST " + jobs + "nonsense/kill                         401 404+ 404+ 404+ 404+ 404+ 404+ 404+": goodKill,
+		"POST /v1/orders/preview                                401 403+ 403+ 403+ 403+ 200 403+ 200":   selected,
+		"POST /v1/orders/preview {owner}                        401 403+ 403+ 403+ 403+ 200 403+ 200":   `{"scope":"owner","owner":"acme"}`,
+		"POST /v1/orders/preview {fleet}                        401 403+ 403+ 403+ 403+ 200 403+ 200":   `{"scope":"fleet"}`,
+		"POST /v1/orders                                        401 403+ 403+ 403+ 403+ 202 403+ 202":   goodIssue,
+		"POST /v1/orders {unseen}                               401 403+ 403+ 403+ 403+ 428 403+ 428":   `{"scope":"fleet","reason":"r"}`,
+		"POST /v1/blocks                                        401 403+ 403+ 403+ 200 200 403+ 200":    goodBlock,
+		"GET /v1/blocks                                         401 403 403 403 200 200 403 200":        "",
+		"POST /v1/blocks/" + string(anOrder) + "/lift          401 403+ 403+ 403+ 403+ 200 403+ 200":    goodLift,
+		"POST /v1/blocks/" + string(noJob) + "/lift            401 403+ 403+ 403+ 403+ 404+ 403+ 404+":  goodLift,
+		"POST /v1/blocks/nonsense/lift                          401 403+ 403+ 403+ 403+ 404+ 403+ 404+": goodLift,
+		"GET " + orders + string(anOrder) + "/events           401 404 200 200 200 200 404 200":         "",
+		"GET " + orders + string(allOrder) + "/events          401 404 404 404 200 200 404 200":         "",
+		"GET " + orders + string(noJob) + "/events             401 404 404 404 404 404 404 404":         "",
 		"GET /v1/orders                                         401 403 403 403 200 200 403 200":        "",
 		"GET " + orders + string(anOrder) + "                   401 404 200 200 200 200 404 200":        "",
 		"GET " + orders + string(allOrder) + "                  401 404 404 404 200 200 404 200":        "",
@@ -83,6 +96,7 @@ func TestAStrangerLearnsNothing(t *testing.T) {
 		{method: "GET", path: "/v1/jobs/{}/events"},
 		{method: "POST", path: "/v1/jobs/{}/kill", body: goodKill},
 		{method: "GET", path: "/v1/orders/{}"},
+		{method: "GET", path: "/v1/orders/{}/events"},
 	} {
 		var seen []string
 		for _, id := range []job.ID{aliceJob, overJob, noJob, farJob, anOrder, allOrder, "nonsense"} {

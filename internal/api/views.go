@@ -117,9 +117,23 @@ func viewResult(j job.Job) resultView {
 }
 
 type scopeView struct {
-	Kind  string `json:"kind" enum:"job,owner,fleet"`
-	Job   string `json:"job,omitempty"`
-	Owner string `json:"owner,omitempty"`
+	Kind     string        `json:"kind" enum:"job,owner,fleet,selector"`
+	Job      string        `json:"job,omitempty"`
+	Owner    string        `json:"owner,omitempty"`
+	Selector *selectorView `json:"selector,omitempty"`
+}
+
+func viewScope(s job.Scope) scopeView {
+	v := scopeView{Kind: string(s.Kind), Job: string(s.Job), Owner: s.Owner}
+	if s.Selector != nil {
+		v.Selector = viewSelector(*s.Selector)
+	}
+	return v
+}
+
+type scanView struct {
+	Looked int64 `json:"looked" doc:"How many live jobs it has looked at"`
+	Open   []int `json:"open_partitions,omitempty" doc:"Where it goes on"`
 }
 
 type timelineView struct {
@@ -151,6 +165,7 @@ type receiptView struct {
 	Timeline timelineView `json:"timeline"`
 	Tally    job.Tally    `json:"tally" doc:"targeted = stopped + not_running + already_over + fenced + waiting, always"`
 	Missing  []int        `json:"missing_partitions,omitempty" doc:"Those that have not taken the order yet"`
+	Scan     *scanView    `json:"scan,omitempty" doc:"Of a selector order: how far its walk has come; targeted grows while it goes on"`
 	Open     []openView   `json:"open,omitempty" doc:"Jobs that somebody still holds, at most 100"`
 }
 
@@ -158,7 +173,7 @@ func viewReceipt(r job.Receipt) receiptView {
 	v := receiptView{
 		Order: string(r.Order.ID), Stage: string(r.Stage), Actor: r.Order.Actor, Reason: r.Order.Reason,
 		Incident: r.Order.Incident, Freeze: r.Order.Freeze, Verdict: string(r.Verdict), Tally: r.Tally, Missing: r.Missing,
-		Scope: scopeView{Kind: string(r.Order.Scope.Kind), Job: string(r.Order.Scope.Job), Owner: r.Order.Scope.Owner},
+		Scope: viewScope(r.Order.Scope),
 		Timeline: timelineView{
 			Requested: at(r.Timeline.Requested), Recorded: at(r.Timeline.Recorded), Delivered: at(r.Timeline.Delivered),
 			Cancelled: at(r.Timeline.Cancelled), Returned: at(r.Timeline.Returned),
@@ -172,6 +187,9 @@ func viewReceipt(r job.Receipt) receiptView {
 	}
 	if r.Job != nil {
 		v.State = string(r.Job.Visible())
+	}
+	if r.Scan != nil {
+		v.Scan = &scanView{r.Scan.Looked, r.Scan.Open}
 	}
 	for _, o := range r.Open {
 		v.Open = append(v.Open, openView{string(o.Job), o.Owner, o.Worker, string(o.Verdict), at(o.LeaseEnds)})
@@ -199,6 +217,7 @@ type workerView struct {
 	Slots     int        `json:"slots"`
 	Running   int        `json:"running"`
 	Deaf      int        `json:"deaf" doc:"Jobs that ignore their cancellation"`
+	DeafJobs  []string   `json:"deaf_jobs,omitempty" doc:"Some of them"`
 	Draining  bool       `json:"draining"`
 	StartedAt *time.Time `json:"started_at,omitempty"`
 	Silent    float64    `json:"silent_seconds" doc:"How long this dispatcher has watched its beat stand still"`
@@ -222,7 +241,7 @@ func viewFleet(f job.Fleet) fleetView {
 	}
 	for _, w := range f.Workers {
 		v.Workers = append(v.Workers, workerView{
-			w.ID, w.Host, w.Version, w.Slots, w.Running, w.Deaf, w.Draining, at(w.StartedAt), w.Silent.Seconds(), at(w.SeenAt),
+			w.ID, w.Host, w.Version, w.Slots, w.Running, w.Deaf, texts(w.DeafJobs), w.Draining, at(w.StartedAt), w.Silent.Seconds(), at(w.SeenAt),
 		})
 	}
 	for s, n := range f.Jobs {
@@ -232,6 +251,14 @@ func viewFleet(f job.Fleet) fleetView {
 		v.OpenOrders = append(v.OpenOrders, string(id))
 	}
 	return v
+}
+
+func texts(ids []job.ID) []string {
+	var out []string
+	for _, id := range ids {
+		out = append(out, string(id))
+	}
+	return out
 }
 
 type entryView struct {

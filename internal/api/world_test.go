@@ -59,6 +59,9 @@ type world struct {
 	logs      *observer.ObservedLogs
 	panics    bool
 	covered   *job.Receipt // what a kill finds standing already
+	blocks    []job.Block
+	previews  []access.Permit
+	blockErr  error
 }
 
 type killed struct {
@@ -71,6 +74,7 @@ type (
 	fakeJobs   struct{ *world }
 	fakeEvents struct{ *world }
 	fakeOrders struct{ *world }
+	fakeBlocks struct{ *world }
 	fakeGate   struct{ *world }
 	fakeFleet  struct{ *world }
 	fakeAudit  struct{ *world }
@@ -217,6 +221,36 @@ func (f fakeOrders) Orders(_ context.Context, limit int) ([]job.Receipt, error) 
 	return out, f.fail
 }
 
+func (f fakeOrders) Preview(_ context.Context, p access.Permit) (job.Preview, error) {
+	defer f.lock()()
+	f.previews = append(f.previews, p)
+	return job.Preview{
+		Scope: p.Scope(), Jobs: 7, Spent: job.USD, Owners: 1, CoveredBefore: 2, ByOwner: []job.Count{{Name: "acme", Jobs: 7, Spent: job.USD}},
+		ByKind: []job.Count{{Name: "deliberation", Jobs: 7}}, ByState: []job.Count{{Name: "running", Jobs: 7}},
+	}, f.fail
+}
+
+func (f fakeBlocks) Block(_ context.Context, p access.Permit, b job.Block, _ string) (job.Block, error) {
+	defer f.lock()()
+	b.ID, b.Actor, b.RecordedAt = anOrder, p.Actor().Subject, noon
+	f.blocks = append(f.blocks, b)
+	return b, firstOf(f.blockErr, f.fail)
+}
+
+func (f fakeBlocks) Lift(_ context.Context, _ access.Permit, id job.ID, _, _, _ string) (job.Block, error) {
+	defer f.lock()()
+	if id != anOrder {
+		f.denials = append(f.denials, job.AuditEntry{Act: "lift", Rule: "by the script"})
+		return job.Block{}, job.ErrUnknown
+	}
+	return job.Block{ID: id, On: job.OnKind, Value: "deliberation", Lifted: true}, firstOf(f.thawErr, f.fail)
+}
+
+func (f fakeBlocks) Blocks(context.Context) ([]job.Block, []string, error) {
+	defer f.lock()()
+	return f.blocks, []string{"2.b", "3.c"}, f.fail
+}
+
 func (f fakeGate) State(context.Context) (job.Gate, error) { return f.gate, f.fail }
 
 func (f fakeGate) Freeze(_ context.Context, _ access.Permit, reason, incident, _ string) (job.Gate, error) {
@@ -320,7 +354,7 @@ func config(w *world) Config {
 	core, logs := observer.New(zap.InfoLevel)
 	w.logs = logs
 	return Config{
-		Name: "prod", Partitions: 1, Auth: fakeAuth{}, Jobs: fakeJobs{w}, Events: fakeEvents{w}, Orders: fakeOrders{w},
+		Name: "prod", Partitions: 1, Auth: fakeAuth{}, Jobs: fakeJobs{w}, Events: fakeEvents{w}, Orders: fakeOrders{w}, Blocks: fakeBlocks{w},
 		Gate: fakeGate{w}, Fleet: fakeFleet{w}, Audit: fakeAudit{w}, CursorKey: []byte("0123456789abcdef"),
 		Kinds: map[string]func([]byte) error{"deliberation": func(in []byte) error {
 			if !bytes.Contains(in, []byte(`"problem"`)) {
@@ -404,5 +438,9 @@ func fieldsOf(t *testing.T, rec *httptest.ResponseRecorder) map[string]any {
 const (
 	goodSubmit = `{"kind":"deliberation","input":{"problem":"shall we?"},"labels":{"batch":"nightly"}}`
 	goodKill   = `{"reason":"it loops"}`
+	goodBlock  = `{"on":"kind","value":"deliberation","reason":"it loops"}`
+	goodLift   = `{"seen":"2.b,3.c","reason":"over"}`
+	selected   = `{"scope":"selector","selector":{"kind":"deliberation","min_age_seconds":60}}`
+	goodIssue  = `{"scope":"selector","selector":{"kind":"deliberation"},"reason":"it loops","break_glass":true}`
 	goodAll    = `{"scope":"fleet","reason":"it burns","incident":"inc-1","confirm":"prod"}`
 )

@@ -63,7 +63,7 @@ func wire(cfg Config, fleet settings.Fleet, auth access.Authenticator, log *zap.
 	}
 	p.door, err = api.New(api.Config{
 		Name: ps.Fleet, Partitions: ps.Count, Auth: auth,
-		Jobs: p.road, Events: waits, Orders: orders, Gate: orders, Fleet: orders, Audit: log2,
+		Jobs: p.road, Events: waits, Orders: orders, Blocks: orders, Gate: orders, Fleet: orders, Audit: log2,
 		CursorKey: fleet.CursorKey, Kinds: kinds(), Ready: p.ready, Hosts: cfg.Hosts, Version: cfg.Version, Log: log,
 	})
 	return p, err
