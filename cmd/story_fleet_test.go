@@ -27,6 +27,7 @@ type fleet struct {
 	redis      *redistest.Server
 	own        *redistest.Own // set when the story broke it out of the shared one
 	links      map[string]*redistest.Proxy
+	rules      map[string]*redistest.Rule // what each link holds back
 	witness    *witness
 	processes  map[string]*process
 	order      []string
@@ -51,7 +52,7 @@ func secretOf(who string) string { return "secret-of-" + who }
 func newFleet(t testing.TB, dir string, partitions int) *fleet {
 	t.Helper()
 	f := &fleet{
-		t: t, dir: dir, partitions: partitions, redis: redistest.Start(t), links: map[string]*redistest.Proxy{},
+		t: t, dir: dir, partitions: partitions, redis: redistest.Start(t), links: map[string]*redistest.Proxy{}, rules: map[string]*redistest.Rule{},
 		witness: newWitness(t), processes: map[string]*process{}, orders: map[string]string{}, marks: map[string]time.Time{},
 	}
 	var lines []byte

@@ -27,7 +27,7 @@ fi
 
 dir=$(mktemp -d)
 export GAVEL_SECRETS=$dir GAVEL_PORTS=127.0.0.1:0 GAVEL_REDIS_IMAGE=gavel-redis:test
-export GAVEL_MODEL_URL=http://modelsim:8090/v1 GAVEL_MODEL=simulated
+export GAVEL_MODEL_URL=http://modelsim:8090/v1 GAVEL_MODEL=simulated GAVEL_CANARY=true
 project=gavel-smoke-$$
 compose() { "${tool[@]}" -p "$project" -f deploy/compose.yaml --profile simulated "$@" 2>>"$dir/compose.log"; }
 

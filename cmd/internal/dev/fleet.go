@@ -93,6 +93,7 @@ func (f *Fleet) openDoor(ctx context.Context, redis settings.Redis) error {
 	if err != nil {
 		return err
 	}
+	cfg.Canary.Canary = true // everybody here is at the same desk
 	if cfg.Auth, err = authenticator(); err != nil {
 		return err
 	}
@@ -118,6 +119,7 @@ func (f *Fleet) startWorker(ctx context.Context, redis settings.Redis, id string
 	if err != nil {
 		return err
 	}
+	cfg.Canary.Canary = true
 	cfg.Redis, cfg.ID, cfg.Slots, cfg.Listen, cfg.Version = redis, id, f.cfg.Slots, "", f.cfg.Version
 	cfg.ModelURL, cfg.ModelKeyFile, cfg.Model = f.cfg.ModelURL, f.cfg.ModelKeyFile, f.cfg.Model
 	f.workers = append(f.workers, begin(ctx, id, f.failed, func(ctx context.Context, p *process) error {

@@ -12,10 +12,12 @@ type Config struct {
 	settings.Redis  `embed:""`
 	settings.Timing `embed:""`
 	settings.Log    `embed:""`
+	settings.Canary `embed:""`
 
 	Listen        string        `name:"listen" env:"GAVEL_LISTEN" default:"127.0.0.1:8080" help:"Address of the HTTP API."`
 	Hosts         []string      `name:"hosts" env:"GAVEL_HOSTS" help:"Host names answered to, without port; none is any."`
 	KeysFile      string        `name:"keys-file" env:"GAVEL_KEYS_FILE" type:"path" required:"" help:"File of API keys, made with 'gavel keys new'; read again when it changes."`
+	Kinds         []string      `name:"kinds" env:"GAVEL_KINDS" help:"Kinds of job accepted beside deliberation: those that the workers' --programs run."`
 	Retention     time.Duration `name:"retention" env:"GAVEL_RETENTION" default:"168h" help:"How long an ended job's record, events and checkpoints are kept."`
 	Idempotency   time.Duration `name:"idempotency" env:"GAVEL_IDEMPOTENCY" default:"24h" help:"How long an Idempotency-Key is remembered."`
 	DefaultBudget int64         `name:"default-budget" env:"GAVEL_DEFAULT_BUDGET" default:"5000000" help:"Budget of a job that asks for none, in micro-USD (1000000 is one dollar)."`

@@ -64,17 +64,23 @@ func wire(cfg Config, fleet settings.Fleet, auth access.Authenticator, log *zap.
 	p.door, err = api.New(api.Config{
 		Name: ps.Fleet, Partitions: ps.Count, Auth: auth,
 		Jobs: p.road, Events: waits, Orders: orders, Blocks: orders, Gate: orders, Fleet: orders, Audit: log2,
-		CursorKey: fleet.CursorKey, Kinds: kinds(), Ready: p.ready, Hosts: cfg.Hosts, Version: cfg.Version, Log: log,
+		CursorKey: fleet.CursorKey, Kinds: kinds(cfg), Ready: p.ready, Hosts: cfg.Hosts, Version: cfg.Version, Log: log,
 	})
 	return p, err
 }
 
 // kinds are the kinds of job the fleet runs, with the check of their input.
-func kinds() map[string]func([]byte) error {
-	return map[string]func([]byte) error{
-		"deliberation": func(in []byte) error { _, err := problem.Parse(in); return err },
-		"canary":       job.CheckCanary,
+// A program checks its own.
+func kinds(cfg Config) map[string]func([]byte) error {
+	k := map[string]func([]byte) error{}
+	for _, kind := range cfg.Kinds {
+		k[kind] = nil
 	}
+	if cfg.Canary.Canary {
+		k["canary"] = job.CheckCanary
+	}
+	k["deliberation"] = func(in []byte) error { _, err := problem.Parse(in); return err }
+	return k
 }
 
 func (p *process) newClerk(orders *control.Redis) (control.Clerk, error) {

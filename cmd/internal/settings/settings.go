@@ -32,6 +32,12 @@ func (t Timing) Lease() beat.Timing {
 	return beat.Timing{Renew: t.Renew, Trust: t.Trust, Take: t.Take}
 }
 
+// Canary switches the canary on: a kind of job that does what it is told, also
+// ignoring a kill or calling any address. It is for drills, stories and benches.
+type Canary struct {
+	Canary bool `name:"canary" env:"GAVEL_CANARY" help:"Accept and run jobs of kind canary, which do what they are told, good or bad: for drills and tests, not where owners are strangers."`
+}
+
 // Log is how a process logs, to standard error.
 type Log struct {
 	Level  string `name:"log-level" env:"GAVEL_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"Least severe line logged: ${enum}."`

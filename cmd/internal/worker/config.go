@@ -15,6 +15,7 @@ type Config struct {
 	settings.Redis  `embed:""`
 	settings.Timing `embed:""`
 	settings.Log    `embed:""`
+	settings.Canary `embed:""`
 
 	ID     string `name:"id" env:"GAVEL_WORKER_ID" help:"Unique name of the worker; default is the host's name and a random part."`
 	Slots  int    `name:"slots" env:"GAVEL_SLOTS" default:"8" help:"Jobs that run at once, 1-10000."`
@@ -34,6 +35,8 @@ type Config struct {
 	Model        string        `name:"model" env:"GAVEL_MODEL" default:"gpt-4.1-mini" help:"Model for jobs that name none; it must have a price."`
 	ModelSilence time.Duration `name:"model-silence" env:"GAVEL_MODEL_SILENCE" default:"60s" help:"How long the model server may say nothing within one call."`
 	Prices       string        `name:"prices" env:"GAVEL_PRICES" type:"path" help:"JSON file of prices that replace or add to the built-in table."`
+
+	Programs string `name:"programs" env:"GAVEL_PROGRAMS" type:"path" help:"JSON file of further kinds of job and the programs that run them: {\"kind\": {\"argv\": [\"python3\", \"job.py\"], \"env\": [\"NAME\"], \"dir\": \"/srv\"}}. The dispatchers' --kinds must name them."`
 
 	// Version is stamped by the build.
 	Version string `kong:"-"`

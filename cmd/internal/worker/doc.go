@@ -7,6 +7,7 @@
 //
 //	config.go  flags and environment
 //	wire.go    the rooms joined
+//	programs.go the kinds that child processes run
 //	health.go  probes
 //	main.go    one process from start to exit
 package worker

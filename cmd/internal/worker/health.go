@@ -14,7 +14,7 @@ import (
 // probes serves /healthz and /readyz until ctx ends, and returns its address.
 // Health is lost only when killed work ignores its context: the process must be
 // replaced. Readiness is lost while draining, or when the fleet cannot see it.
-func (p *process) probes(ctx context.Context) (addr string, wait func(), err error) {
+func (p *wired) probes(ctx context.Context) (addr string, wait func(), err error) {
 	if p.cfg.Listen == "" {
 		return "", func() {}, nil
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/rtfm-si/gavel/internal/execution/deliberation"
 	"github.com/rtfm-si/gavel/internal/execution/model"
 	"github.com/rtfm-si/gavel/internal/execution/price"
+	"github.com/rtfm-si/gavel/internal/execution/process"
 	"github.com/rtfm-si/gavel/internal/job"
 	"github.com/rtfm-si/gavel/internal/lease"
 	"github.com/rtfm-si/gavel/internal/rediskit"
@@ -28,8 +29,8 @@ import (
 	"github.com/rtfm-si/gavel/cmd/internal/settings"
 )
 
-// process is a wired worker.
-type process struct {
+// wired is a worker whose rooms are joined.
+type wired struct {
 	cfg    Config
 	id     string
 	fleet  settings.Fleet
@@ -40,11 +41,13 @@ type process struct {
 	watch  *control.Watch
 	worker *execution.Worker
 	models *model.Client
+	// programs runs kinds as child processes, nil when there are none.
+	programs *process.Executor
 }
 
 // wire joins the rooms.
-func wire(cfg Config, id string, fleet settings.Fleet, log *zap.Logger) (*process, error) {
-	p := &process{cfg: cfg, id: id, fleet: fleet, log: log}
+func wire(cfg Config, id string, fleet settings.Fleet, log *zap.Logger) (*wired, error) {
+	p := &wired{cfg: cfg, id: id, fleet: fleet, log: log}
 	ps, parts := fleet.Partitions, fleet.Partitions.All()
 	var err error
 	if p.road, err = stream.NewRedis(fleet.Runner(), ps, stream.Config{}); err != nil {
@@ -85,7 +88,7 @@ func wire(cfg Config, id string, fleet settings.Fleet, log *zap.Logger) (*proces
 }
 
 // row describes the worker to the fleet at each beat.
-func (p *process) row(self *atomic.Pointer[execution.Worker]) func() []byte {
+func (p *wired) row(self *atomic.Pointer[execution.Worker]) func() []byte {
 	host, _ := os.Hostname()
 	started := time.Now().UnixMicro()
 	return func() []byte {
@@ -99,7 +102,7 @@ func (p *process) row(self *atomic.Pointer[execution.Worker]) func() []byte {
 }
 
 // executors are the kinds of job this worker runs.
-func (p *process) executors() (map[string]job.Executor, error) {
+func (p *wired) executors() (map[string]job.Executor, error) {
 	key, err := secret(p.cfg.ModelKeyFile)
 	if err != nil {
 		return nil, err
@@ -118,7 +121,33 @@ func (p *process) executors() (map[string]job.Executor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]job.Executor{"deliberation": deliberate, "canary": canary.New()}, nil
+	kinds := map[string]job.Executor{"deliberation": deliberate}
+	if p.cfg.Canary.Canary {
+		kinds["canary"] = canary.New()
+	}
+	return kinds, p.addPrograms(kinds)
+}
+
+// addPrograms adds the kinds that child processes run.
+func (p *wired) addPrograms(kinds map[string]job.Executor) error {
+	programs, err := readPrograms(p.cfg.Programs)
+	if err != nil || len(programs) == 0 {
+		return err
+	}
+	grace := p.cfg.DrainGrace
+	p.programs, err = process.New(process.Config{
+		Programs: programs, Drain: process.Ladder{Term: grace * 6 / 10, Kill: grace * 9 / 10},
+	}, p.log)
+	if err != nil {
+		return err
+	}
+	for kind := range programs {
+		if kinds[kind] != nil {
+			return fmt.Errorf("%s: kind %q is built in; give the program another", p.cfg.Programs, kind)
+		}
+		kinds[kind] = p.programs
+	}
+	return nil
 }
 
 // secret reads a secret from a file that others cannot read.
@@ -141,7 +170,7 @@ func secret(path string) (string, error) {
 }
 
 // run works until ctx ends and everything has drained.
-func (p *process) run(ctx context.Context) error {
+func (p *wired) run(ctx context.Context) error {
 	aside, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	wg.Go(func() { p.watch.Run(aside, p.deliver) })
@@ -157,11 +186,14 @@ func (p *process) run(ctx context.Context) error {
 	stop()
 	wg.Wait()
 	p.models.Close()
+	if p.programs != nil {
+		p.programs.Close()
+	}
 	return err
 }
 
 // deliver passes hints on; a gap is answered by the renewals.
-func (p *process) deliver(h job.Hint) {
+func (p *wired) deliver(h job.Hint) {
 	if h.Gap {
 		p.keeper.RenewNow(h.Partition)
 		return
@@ -170,7 +202,7 @@ func (p *process) deliver(h job.Hint) {
 }
 
 // reap takes back what other workers left, in every partition.
-func (p *process) reap(ctx context.Context, wg *sync.WaitGroup) error {
+func (p *wired) reap(ctx context.Context, wg *sync.WaitGroup) error {
 	timing := p.cfg.Lease()
 	for _, part := range p.fleet.Partitions.All() {
 		run := rediskit.Runner{Client: p.fleet.Clients.Lease, Profile: p.fleet.Profile}
@@ -188,7 +220,7 @@ func (p *process) reap(ctx context.Context, wg *sync.WaitGroup) error {
 const promoteChunk = 100
 
 // promote brings delayed jobs back to the road when they are due.
-func (p *process) promote(ctx context.Context, part int) {
+func (p *wired) promote(ctx context.Context, part int) {
 	tick := time.NewTicker(min(p.cfg.Backoff, time.Second) / 2)
 	defer tick.Stop()
 	for {
@@ -201,7 +233,7 @@ func (p *process) promote(ctx context.Context, part int) {
 	}
 }
 
-func (p *process) promoteDue(ctx context.Context, part int) {
+func (p *wired) promoteDue(ctx context.Context, part int) {
 	for more := true; more && ctx.Err() == nil; {
 		var err error
 		if _, more, err = p.road.Promote(ctx, part, time.Now(), promoteChunk); err != nil {
