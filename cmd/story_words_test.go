@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/rtfm-si/gavel/internal/redistest"
 )
 
 // word is one word of the stories. It returns why the story goes wrong here.
@@ -49,7 +51,8 @@ func vocabulary() map[string]word {
 
 		// redis own|aof|kill|restart|stop|cont, redis config k v
 		"redis": scene.redisWord,
-		// link name pass|cut|reset|freeze|freeze-replies, or: link name lose n part…
+		// link name pass|cut|reset|freeze|freeze-replies|bitten, link name lose n part…,
+		// link name hold part…: the reply to one such request waits for link name deliver.
 		"link": scene.linkWord,
 		// command word…: what an operator might type into redis-cli; {P} is partition P's prefix.
 		"command": scene.commandWord,
@@ -421,6 +424,10 @@ func (s scene) linkWord(args []string) error {
 		}
 	case "lose":
 		return s.loseReplies(args[0], args[2:])
+	case "hold":
+		s.rules[args[0]] = l.HoldReplies(1, redistest.Containing(args[2:]...))
+	case "deliver":
+		s.rules[args[0]].Release()
 	default:
 		return fmt.Errorf("link %s: no such mode", args[1])
 	}
