@@ -6,12 +6,14 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 
 	"github.com/rtfm-si/gavel/internal/access"
 	"github.com/rtfm-si/gavel/internal/control"
 	"github.com/rtfm-si/gavel/internal/job"
+	"github.com/rtfm-si/gavel/internal/lease"
 	"github.com/rtfm-si/gavel/internal/rediskit"
 	"github.com/rtfm-si/gavel/internal/redistest"
 	"github.com/rtfm-si/gavel/internal/stream"
@@ -25,6 +27,7 @@ type wired struct {
 	t      *testing.T
 	link   *redistest.Proxy
 	direct *redis.Client
+	ps     rediskit.Partitions
 	slot   rediskit.Slot
 	orders *control.Redis
 	road   *stream.Redis
@@ -37,10 +40,10 @@ func newWired(t *testing.T) *wired {
 	clients, err := rediskit.Open(rediskit.Config{URL: w.link.URL()})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, clients.Close()) })
-	ps := rediskit.Partitions{Fleet: server.Fleet, Count: 1}
-	w.orders, err = control.NewRedis(rediskit.Runner{Client: clients.Lease, Profile: rediskit.Server}, ps, 15*time.Second, zap.NewNop())
+	w.ps = rediskit.Partitions{Fleet: server.Fleet, Count: 1}
+	w.orders, err = control.NewRedis(rediskit.Runner{Client: clients.Lease, Profile: rediskit.Server}, w.ps, 15*time.Second, zap.NewNop())
 	require.NoError(t, err)
-	w.road, err = stream.NewRedis(rediskit.Runner{Client: w.direct, Profile: rediskit.Server}, ps, stream.Config{})
+	w.road, err = stream.NewRedis(rediskit.Runner{Client: w.direct, Profile: rediskit.Server}, w.ps, stream.Config{})
 	require.NoError(t, err)
 	return w
 }
@@ -141,6 +144,47 @@ func TestAKillAllWhoseReplyIsLostIsOneOrder(t *testing.T) {
 	require.Equal(t, first.Tally, again.Tally)
 	require.Equal(t, hints+1, w.entries("control"))
 	require.Equal(t, audited+1, w.entries("audit"))
+}
+
+// The job ends between the two reads that a receipt is made of.
+func TestAReceiptAgreesWithItself(t *testing.T) {
+	t.Parallel()
+	w := newWired(t).loaded()
+	clients, err := rediskit.Open(rediskit.Config{URL: "redis://" + w.direct.Options().Addr})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, clients.Close()) })
+	leases, err := lease.NewRedis(clients, rediskit.Server, w.ps, "w1")
+	require.NoError(t, err)
+	id := w.submit("k1")
+	got, _, err := leases.Grant(t.Context(), 0, "n1", 1)
+	require.NoError(t, err)
+	require.Len(t, got, 1)
+	ordered, err := w.kill(id, "k1")
+	require.NoError(t, err)
+	require.Equal(t, job.Waiting, ordered.Verdict)
+
+	reads, tally := 0, redistest.Containing("hgetall", "tally:")
+	rule := w.link.HoldReplies(1, func(request []byte) bool { // the first read is of the order alone
+		if tally(request) {
+			reads++
+		}
+		return reads == 2
+	})
+	told := make(chan job.Receipt, 1)
+	go func() {
+		r, err := w.orders.Receipt(context.WithoutCancel(t.Context()), ordered.Order.ID)
+		assert.NoError(t, err)
+		told <- r
+	}()
+	<-rule.Bitten()
+	_, err = leases.Finish(t.Context(), job.Ending{ID: id, Claim: got[0].Claim, Outcome: job.Failed})
+	require.NoError(t, err)
+	rule.Release()
+	r := <-told
+	require.Equal(t, job.Stopped, r.Verdict)
+	require.Equal(t, job.Quiesced, r.Stage, "a job that has stopped waits for nobody")
+	require.Zero(t, r.Tally.Waiting)
+	require.EqualValues(t, 1, r.Tally.Stopped)
 }
 
 func TestNoCallOfControlOutlivesItsDeadline(t *testing.T) {

@@ -32,6 +32,13 @@ func (c *Redis) receiptOf(ctx context.Context, order, about job.ID) (job.Receipt
 			return r, err
 		}
 	}
+	if r.Order.Scope.Kind == job.ScopeJob && r.Verdict != job.Waiting && r.Tally.Waiting > 0 {
+		now, err := c.summary(ctx, order) // it ended between the two reads
+		if err != nil {
+			return r, err
+		}
+		r.Stage, r.Tally = now.Stage, now.Tally
+	}
 	if r.Tally.Waiting > 0 {
 		r.Open, err = c.open(ctx, r.Order)
 	}
