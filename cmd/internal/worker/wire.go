@@ -211,7 +211,12 @@ func (p *wired) reap(ctx context.Context, wg *sync.WaitGroup) error {
 			return err
 		}
 		r := lease.Reaper{Partition: part, Every: timing.Renew, Watch: s, Taker: p.leases, Backoff: p.cfg.Backoff, Log: p.log}
-		wg.Go(func() { r.Run(ctx) })
+		wg.Go(func() {
+			r.Run(ctx)
+			if err := s.Leave(context.WithoutCancel(ctx)); err != nil { // it may have come back after the worker left
+				p.log.Debug("sampler not taken off the table", zap.Int("partition", part), zap.Error(err))
+			}
+		})
 	}
 	return nil
 }
