@@ -197,6 +197,24 @@ func TestAnyDispatcherCompletesABlockAndBringsItsJobsBack(t *testing.T) {
 	require.Equal(t, int64(480), view.Jobs[job.Queued])
 }
 
+// A block that was lifted before every partition had it is not completed any
+// more.
+func TestALiftedBlockIsNotCompleted(t *testing.T) {
+	f := newFleet(t, 4)
+	id, err := f.ps.NewID(0)
+	require.NoError(t, err)
+	b := job.Block{ID: id, On: job.OnKind, Value: "talk", Actor: "root", Reason: "r"}
+	_, err = f.blockIn(t.Context(), 0, b, []byte(`{}`))
+	require.NoError(t, err)
+	_, err = f.call(t.Context(), "lift", place(f, 0, id), map[string]any{"id": string(id), "home": "1",
+		"seen": strings.Split(f.heads(t), ",")[0], "actor": "root", "reason": "r", "mark": "m", "who": "{}"})
+	require.NoError(t, err)
+	require.NoError(t, f.complete(t.Context(), id))
+	all, _, err := f.Blocks(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, all)
+}
+
 func TestThereAreNotTooManyBlocks(t *testing.T) {
 	f := newFleet(t, 1)
 	for i := range job.MaxBlocks {

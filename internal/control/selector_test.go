@@ -73,6 +73,32 @@ func TestAMinimumAgeIsAMoment(t *testing.T) {
 	})
 }
 
+// The partitions that hear of an order from a later dispatcher get the moment of
+// its home.
+func TestAMomentIsThatOfTheHomePartition(t *testing.T) {
+	f := newFleet(t, 4)
+	var ids []job.ID
+	for _, o := range owners(12) {
+		ids = append(ids, f.mustSubmit(t, o, "talk", `{}`))
+	}
+	p := permit(t, access.KillSelector, access.Selected(job.Selector{MinAge: time.Hour}))
+	id, err := f.orderID(0, p, "k")
+	require.NoError(t, err)
+	wanted, err := criteriaOf(p.Scope().Selector, time.Now())
+	require.NoError(t, err)
+	o := asked("old")
+	o.ID, o.Scope = id, p.Scope()
+	_, err = f.selectIn(t.Context(), 0, o, wanted, p.Who())
+	require.NoError(t, err)
+	o.RequestedAt = time.Now().Add(2 * time.Hour)
+	r, err := f.KillAll(t.Context(), p, o, "k")
+	require.NoError(t, err)
+	require.Equal(t, job.Tally{}, r.Tally)
+	for _, id := range ids {
+		require.Equal(t, job.Queued, f.record(t, id).State)
+	}
+}
+
 // A dispatcher that dies behind its first write leaves the rest to any other.
 func TestAnyDispatcherGoesOnWithASelectorOrder(t *testing.T) {
 	inFleets(t, func(t *testing.T, f *fleet) {
