@@ -33,6 +33,7 @@
 //	preview.go  what an order would reach, and how far a walk has come
 //	block.go    standing orders
 //	receipt.go  what an order did
+//	audit.go    the audit as its chain is computed over it
 //	money.go    micro-USD
 //	text.go     what a person may write into a reason, a label, a name
 //	canary.go   the input of a job that does exactly what it is told

@@ -48,6 +48,7 @@ func Table() []Key {
 		{"open_orders", "", "set", "dispatcher", "member leaves when quiesced", "orders not yet quiesced"},
 		{"audit", "", "stream", "dispatcher", "never", "who did what, append-only"},
 		{"audit_n", "", "string", "dispatcher", "never", "number of the last audit entry"},
+		{"seal", "", "hash", "dispatcher", "never", "how far the audit is chained and signed, and who does it"},
 
 		{"job", "job", "hash", both, "with retention", "the record"},
 		{"events", "job", "stream", both, "with the record", "what happened, trimmed to 5,000"},
