@@ -45,4 +45,5 @@
 //	issue.go    preview an order, issue it, follow it
 //	blocks.go   standing orders
 //	fleet.go    the fleet, freeze, thaw, the audit
+//	log.go      the audit as the fleet holds it, for those who verify it
 package client

@@ -70,7 +70,7 @@ func TestRedisDownIs503Everywhere(t *testing.T) {
 		post("/v1/jobs", goodSubmit), get("/v1/jobs"), get("/v1/jobs/" + string(aliceJob)), get("/v1/jobs/" + string(aliceJob) + "/events"),
 		post("/v1/jobs/"+string(aliceJob)+"/kill", goodKill), get("/v1/orders"), get("/v1/orders/" + string(anOrder)),
 		as(post("/v1/kill-all", goodAll), "admin"), get("/v1/fleet"), as(post("/v1/fleet/freeze", goodKill), "admin"),
-		as(post("/v1/fleet/thaw", `{"reason":"r","seen":"1.a"}`), "admin"), get("/v1/audit"), get("/v1/jobs/" + string(overJob) + "/result"),
+		as(post("/v1/fleet/thaw", `{"reason":"r","seen":"1.a"}`), "admin"), get("/v1/audit"), get("/v1/audit/log"), get("/v1/jobs/" + string(overJob) + "/result"),
 	} {
 		w := newWorld()
 		w.fail = fmt.Errorf("%w: connection refused", job.ErrUnavailable)
@@ -288,7 +288,7 @@ func TestTheOpenAPIDocumentHasEveryRoute(t *testing.T) {
 		"POST /v1/jobs", "GET /v1/jobs", "GET /v1/jobs/{id}", "GET /v1/jobs/{id}/result", "GET /v1/jobs/{id}/events",
 		"POST /v1/jobs/{id}/kill", "POST /v1/kill-all", "GET /v1/orders", "GET /v1/orders/{id}",
 		"POST /v1/orders", "POST /v1/orders/preview", "GET /v1/orders/{id}/events", "POST /v1/blocks", "GET /v1/blocks", "POST /v1/blocks/{id}/lift",
-		"GET /v1/fleet", "POST /v1/fleet/freeze", "POST /v1/fleet/thaw", "GET /v1/audit",
+		"GET /v1/fleet", "POST /v1/fleet/freeze", "POST /v1/fleet/thaw", "GET /v1/audit", "GET /v1/audit/log",
 	}, ops)
 	require.NotContains(t, doc.Components.Schemas, "ErrorModel")
 	require.Equal(t, []any{"kind", "input"}, doc.Components.Schemas["SubmitBody"]["required"])

@@ -46,6 +46,7 @@
 //	blocks.go   standing orders
 //	receipts.go what a kill answers, and waiting for its end
 //	fleet.go    the fleet, freeze, thaw, the audit
+//	log.go      the audit as it is, for those who verify it
 //	views.go    how things look in JSON
 //	cursor.go   signed cursors
 //	server.go   the limits of the server

@@ -53,6 +53,7 @@ func (d *Door) mountFleet(h huma.API) {
 	route(d, h, huma.Operation{
 		OperationID: "audit", Method: http.MethodGet, Path: "/v1/audit", Summary: "Read the audit, newest first", Description: "For admins.",
 	}, d.audit)
+	d.mountLog(h)
 }
 
 func (d *Door) fleet(ctx context.Context, _ *struct{}) (*answer[fleetView], error) {

@@ -286,6 +286,15 @@ func (f fakeAudit) List(_ context.Context, _ string, _ job.ID, cursor string, _ 
 	return []job.AuditEntry{{N: 1, Act: "kill", Decision: "allowed", Who: []byte(`{"subject":"x"}`)}}, f.nextAudit, f.fail
 }
 
+func (f fakeAudit) Page(_ context.Context, partition int, after string, _ int) (job.AuditPage, error) {
+	defer f.lock()()
+	f.asked = append(f.asked, after)
+	return job.AuditPage{
+		Fleet: "prod", Partitions: 1, Last: 1, Head: job.AuditHead{Fleet: "prod", Partition: partition, N: 1, ID: "5-0", Hash: "aa"},
+		Records: []job.AuditRecord{{ID: "5-0", Fields: map[string]string{"n": "1", "act": "kill"}}},
+	}, f.fail
+}
+
 func firstOf(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {

@@ -1,0 +1,80 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"regexp"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/rtfm-si/gavel/internal/access"
+	"github.com/rtfm-si/gavel/internal/job"
+)
+
+type logQuery struct {
+	Partition int    `query:"partition" minimum:"0" maximum:"255" default:"0"`
+	After     string `query:"after" doc:"Id of the last entry you have; empty is from the beginning" example:"1764000000000-0"`
+	Limit     int    `query:"limit" minimum:"1" maximum:"500" default:"100"`
+}
+
+// logView is a stretch of the log in the form that its chain is computed over.
+type logView struct {
+	Fleet      string       `json:"fleet"`
+	Partitions int          `json:"partitions"`
+	Last       uint64       `json:"last" doc:"Number of the newest entry of the partition"`
+	LastID     string       `json:"last_id,omitempty" doc:"Id of the newest entry of the partition"`
+	Head       *headView    `json:"head,omitempty" doc:"How far the log is sealed"`
+	Entries    []recordView `json:"entries"`
+}
+
+type recordView struct {
+	ID     string            `json:"id"`
+	Fields map[string]string `json:"fields"`
+}
+
+type headView struct {
+	N         uint64 `json:"n"`
+	ID        string `json:"id" doc:"Of the last sealed entry"`
+	Hash      string `json:"hash" doc:"SHA-256 of the chain up to it, in hex"`
+	At        string `json:"at"`
+	Key       string `json:"key" doc:"Public key (Ed25519) of the signer, base64"`
+	Signature string `json:"signature"`
+}
+
+func (d *Door) mountLog(h huma.API) {
+	route(d, h, huma.Operation{
+		OperationID: "audit-log", Method: http.MethodGet, Path: "/v1/audit/log", Summary: "Read the audit as it is, oldest first",
+		Description: "For admins. All of one partition's entries, each whole, and the signed head of their chain: what gavel audit verify checks. It answers at once, also when there is nothing new.",
+	}, d.auditLog)
+}
+
+var entryID = regexp.MustCompile(`^(\d{1,20}-\d{1,20})?$`)
+
+func (d *Door) auditLog(ctx context.Context, in *logQuery) (*answer[logView], error) {
+	if _, err := d.overFleet(ctx, access.ReadAudit, "", ""); err != nil {
+		return nil, err
+	}
+	if in.Partition >= d.cfg.Partitions {
+		return nil, invalid(fmt.Sprintf("partition is %d; this fleet has 0–%d.", in.Partition, d.cfg.Partitions-1))
+	}
+	if !entryID.MatchString(in.After) {
+		return nil, invalid("after is no id of an entry, such as 1764000000000-0.")
+	}
+	page, err := d.cfg.Audit.Page(ctx, in.Partition, in.After, in.Limit)
+	if err != nil {
+		return nil, fmt.Errorf("read the audit's log: %w", err)
+	}
+	return &answer[logView]{viewLog(page)}, nil
+}
+
+func viewLog(p job.AuditPage) logView {
+	v := logView{Fleet: p.Fleet, Partitions: p.Partitions, Last: p.Last, LastID: p.LastID, Entries: []recordView{}}
+	if h := p.Head; h.Hash != "" {
+		v.Head = &headView{h.N, h.ID, h.Hash, h.At, h.Key, h.Signature}
+	}
+	for _, r := range p.Records {
+		v.Entries = append(v.Entries, recordView{r.ID, r.Fields})
+	}
+	return v
+}

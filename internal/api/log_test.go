@@ -1,0 +1,36 @@
+package api
+
+import (
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rtfm-si/gavel/client"
+)
+
+func TestTheLogIsReadWholeAndChecked(t *testing.T) {
+	w := newWorld()
+	d := open(t, w)
+	body := fieldsOf(t, get("/v1/audit/log?after=4-0&limit=2").on(d))
+	require.Equal(t, []any{map[string]any{"id": "5-0", "fields": map[string]any{"n": "1", "act": "kill"}}}, body["entries"])
+	require.Equal(t, "aa", body["head"].(map[string]any)["hash"])
+	require.Equal(t, []string{"4-0"}, w.asked)
+
+	for _, bad := range []string{"partition=1", "partition=-1", "partition=256", "after=x", "after=1-0%3B", "limit=0", "limit=501"} {
+		require.Equal(t, typeInvalid, kind(t, get("/v1/audit/log?"+bad).on(d)), bad)
+	}
+}
+
+func TestTheClientReadsTheLog(t *testing.T) {
+	srv := httptest.NewServer(open(t, newWorld()))
+	defer srv.Close()
+	c, err := client.New(srv.URL, client.WithKey("admin"))
+	require.NoError(t, err)
+	got, err := c.AuditLog(t.Context(), 0, "", 0)
+	require.NoError(t, err)
+	require.Equal(t, client.AuditLog{
+		Fleet: "prod", Partitions: 1, Last: 1, Head: &client.AuditHead{N: 1, ID: "5-0", Hash: "aa"},
+		Entries: []client.AuditRecord{{ID: "5-0", Fields: map[string]string{"n": "1", "act": "kill"}}},
+	}, got)
+}
