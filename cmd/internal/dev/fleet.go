@@ -2,6 +2,8 @@ package dev
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -96,6 +98,9 @@ func (f *Fleet) openDoor(ctx context.Context, redis settings.Redis) error {
 	cfg.Canary.Canary = true // everybody here is at the same desk
 	if cfg.Auth, err = authenticator(); err != nil {
 		return err
+	}
+	if _, cfg.AuditKey, err = ed25519.GenerateKey(rand.Reader); err != nil {
+		return fmt.Errorf("draw the audit key: %w", err)
 	}
 	cfg.Redis, cfg.Listen, cfg.Hosts, cfg.Version = redis, f.cfg.Listen, nil, f.cfg.Version
 	ready := make(chan string, 1)

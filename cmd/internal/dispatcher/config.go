@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"crypto/ed25519"
 	"time"
 
 	"github.com/rtfm-si/gavel/cmd/internal/settings"
@@ -23,6 +24,11 @@ type Config struct {
 	DefaultBudget int64         `name:"default-budget" env:"GAVEL_DEFAULT_BUDGET" default:"5000000" help:"Budget of a job that asks for none, in micro-USD (1000000 is one dollar)."`
 	Shutdown      time.Duration `name:"shutdown" env:"GAVEL_SHUTDOWN" default:"10s" help:"How long open requests may take after SIGTERM."`
 
+	AuditKeyFile string `name:"audit-key-file" env:"GAVEL_AUDIT_KEY_FILE" type:"path" help:"Key that the audit is signed with, made with 'gavel audit key'; without one it is not sealed."`
+	AuditExport  string `name:"audit-export" env:"GAVEL_AUDIT_EXPORT" help:"File that the sealed audit is appended to as JSON lines, or - for standard output."`
+
+	// AuditKey, when set by gavel dev, signs the audit instead of a file's.
+	AuditKey ed25519.PrivateKey `kong:"-"`
 	// Version is stamped by the build.
 	Version string `kong:"-"`
 	// Auth, when set by gavel dev, is asked instead of a keys file.

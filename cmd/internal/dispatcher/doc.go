@@ -7,5 +7,6 @@
 //
 //	config.go  flags and environment
 //	wire.go    the rooms joined
+//	audit.go   who seals the audit, with which key
 //	main.go    one process from start to exit
 package dispatcher

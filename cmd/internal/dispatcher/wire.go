@@ -33,6 +33,7 @@ type process struct {
 	road  *stream.Redis
 	clerk control.Clerk
 	door  *api.Door
+	seal  *audit.Sealer // nil without a key
 }
 
 // wire joins the rooms.
@@ -52,6 +53,9 @@ func wire(cfg Config, fleet settings.Fleet, auth access.Authenticator, log *zap.
 	}
 	log2, err := audit.NewRedis(fleet.Runner(), ps)
 	if err != nil {
+		return nil, err
+	}
+	if p.seal, err = newSealer(cfg, log2, log); err != nil {
 		return nil, err
 	}
 	if p.clerk, err = p.newClerk(orders); err != nil {
@@ -114,6 +118,9 @@ func (p *process) serve(ctx context.Context, ln net.Listener) error {
 	aside, stop := context.WithCancel(context.WithoutCancel(ctx))
 	wg.Go(func() { p.clerk.Run(aside) })
 	wg.Go(func() { p.forget(aside) })
+	if p.seal != nil {
+		wg.Go(func() { p.seal.Run(aside) })
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(ln) }()
 	var err error
