@@ -39,7 +39,7 @@ type commands struct {
 	Fleet   fleetCommand   `cmd:"" group:"The fleet" help:"Show gate, workers and jobs."`
 	Orders  ordersCommand  `cmd:"" group:"The fleet" help:"List the last kills, newest first."`
 	Receipt receiptCommand `cmd:"" group:"The fleet" help:"Show what an order has done so far."`
-	Audit   auditCommand   `cmd:"" group:"The fleet" help:"List control acts, allowed and denied, newest first."`
+	Audit   auditCommands  `cmd:"" group:"The fleet" help:"List control acts, allowed and denied; verify, export and follow their log."`
 	Keys    keysCommand    `cmd:"" group:"The fleet" help:"Make API keys for the dispatcher's keys file."`
 
 	Version versionCommand `cmd:"" group:"Other" help:"Print the version."`

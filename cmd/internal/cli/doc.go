@@ -1,8 +1,9 @@
 // Package cli is the gavel command: what an operator, an owner or a script asks
 // of a fleet, and the fleets of gavel dev and gavel demo.
 //
-// It is a client: apart from dev, demo and keys new, everything goes through
-// package client to a dispatcher, which alone decides who may do what.
+// It is a client: apart from dev, demo, the making of keys and the reading of
+// exported files, everything goes through package client to a dispatcher, which
+// alone decides who may do what.
 //
 // # Exit codes
 //
@@ -37,6 +38,7 @@
 //	jobs.go      ps, get, report
 //	kill.go      kill, kill-all
 //	orders.go    orders, receipt, audit
+//	audit.go     audit verify, export, follow, key
 //	fleet.go     fleet, freeze, thaw
 //	keys.go      keys new
 package cli

@@ -24,6 +24,15 @@ func AuditTable(entries []client.AuditEntry, now time.Time) *Table {
 	return t
 }
 
+// AuditLine is one control act on a line of its own.
+func AuditLine(e client.AuditEntry, now time.Time) string {
+	text := fmt.Sprintf("%s  %d.%d  %s %s", Clock(e.At, now), e.Partition, e.N, e.Act, e.Decision)
+	if e.Rule != "" {
+		text += " (" + e.Rule + ")"
+	}
+	return Clean(fmt.Sprintf("%s by %s on %s: %s", text, subject(e), target(e), e.Fields["reason"]))
+}
+
 func subject(e client.AuditEntry) string {
 	var who struct {
 		Subject string `json:"subject"`
