@@ -10,7 +10,7 @@ import (
 )
 
 // version is stamped by the build.
-var version = "dev" //nolint:gochecknoglobals // set by -ldflags
+var version = "dev"
 
 func main() {
 	os.Exit(settings.Process(os.Stderr, func(ctx context.Context, hurry <-chan struct{}) error {

@@ -154,8 +154,8 @@ func (s *eventStream) more(ctx context.Context, out *eventWriter, had int) ([]jo
 			return events, err
 		}
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx) //nolint:wrapcheck // why the stream ends, for trouble alone
 	}
 	if err := out.write([]byte(": beat\n\n")); err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/rtfm-si/gavel/internal/access"
@@ -68,7 +69,7 @@ func (c *Redis) blocked(b job.Block) []int {
 func (c *Redis) blockIn(ctx context.Context, part int, b job.Block, who []byte) (rediskit.Reply, error) {
 	limit, pending := "", ""
 	if part == b.ID.Partition() {
-		limit = fmt.Sprint(job.MaxBlocks)
+		limit = strconv.Itoa(job.MaxBlocks)
 		if len(c.blocked(b)) > 1 {
 			pending = "1"
 		}
@@ -84,8 +85,10 @@ func (c *Redis) completeBlock(ctx context.Context, id job.ID, home map[string]st
 	if home["lifted_at"] != "" {
 		return nil
 	}
-	b := job.Block{ID: id, On: job.BlockedThing(home["on"]), Label: home["label"], Value: home["value"],
-		Actor: home["actor"], Reason: home["reason"], Incident: home["incident"]}
+	b := job.Block{
+		ID: id, On: job.BlockedThing(home["on"]), Label: home["label"], Value: home["value"],
+		Actor: home["actor"], Reason: home["reason"], Incident: home["incident"],
+	}
 	for _, part := range c.blocked(b)[1:] {
 		if _, err := c.blockIn(ctx, part, b, []byte(home["who"])); err != nil {
 			return fmt.Errorf("partition %d: %w", part, err)
@@ -100,6 +103,8 @@ func (c *Redis) completeBlock(ctx context.Context, id job.ID, home map[string]st
 // benched come back to the road, the first of them before Lift returns. Lifting
 // a lifted one changes nothing. It returns [job.ErrUnknown] for what is no
 // standing order.
+//
+//nolint:revive // the permit, what it is for, and the words of the act
 func (c *Redis) Lift(ctx context.Context, p access.Permit, id job.ID, seen, reason, key string) (job.Block, error) {
 	if !p.Allows(access.Lift) {
 		return job.Block{}, ErrNoPermit
@@ -127,8 +132,10 @@ func (c *Redis) Lift(ctx context.Context, p access.Permit, id job.ID, seen, reas
 		if part == id.Partition() {
 			isHome = "1"
 		}
-		reply, err := c.again(ctx, "lift", at, rediskit.Args{"id": string(id), "home": isHome, "seen": heads[part],
-			"actor": p.Actor().Subject, "reason": reason, "mark": mark, "who": p.Who()})
+		reply, err := c.again(ctx, "lift", at, rediskit.Args{
+			"id": string(id), "home": isHome, "seen": heads[part],
+			"actor": p.Actor().Subject, "reason": reason, "mark": mark, "who": p.Who(),
+		})
 		switch {
 		case err != nil:
 			return b, fmt.Errorf("lift in partition %d: %w", part, err)
@@ -155,8 +162,10 @@ func blockFrom(id job.ID, f map[string]string) job.Block {
 	if f["scope"] != scopeBlock {
 		return job.Block{ID: id}
 	}
-	return job.Block{ID: id, On: job.BlockedThing(f["on"]), Label: f["label"], Value: f["value"], Actor: f["actor"],
-		Reason: f["reason"], Incident: f["incident"], RecordedAt: rediskit.Time(f["at"]), Lifted: f["lifted_at"] != ""}
+	return job.Block{
+		ID: id, On: job.BlockedThing(f["on"]), Label: f["label"], Value: f["value"], Actor: f["actor"],
+		Reason: f["reason"], Incident: f["incident"], RecordedAt: rediskit.Time(f["at"]), Lifted: f["lifted_at"] != "",
+	}
 }
 
 // standing is a rule of the gate, as far as a block is one.
@@ -195,8 +204,10 @@ func (c *Redis) Blocks(ctx context.Context) ([]job.Block, []string, error) {
 				continue
 			}
 			if in[r.Order] == nil {
-				out = append(out, job.Block{ID: r.Order, On: r.On, Label: r.Label, Value: r.Value, Actor: r.Actor,
-					Reason: r.Reason, Incident: r.Incident, RecordedAt: rediskit.Time(r.At)})
+				out = append(out, job.Block{
+					ID: r.Order, On: r.On, Label: r.Label, Value: r.Value, Actor: r.Actor,
+					Reason: r.Reason, Incident: r.Incident, RecordedAt: rediskit.Time(r.At),
+				})
 			}
 			in[r.Order] = append(in[r.Order], p)
 		}

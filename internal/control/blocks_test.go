@@ -179,8 +179,10 @@ func TestAnyDispatcherCompletesABlockAndBringsItsJobsBack(t *testing.T) {
 		if p == 0 {
 			home = "1"
 		}
-		_, err := f.call(t.Context(), "lift", place(f, p, id), map[string]any{"id": string(id), "home": home, "seen": heads[p],
-			"actor": "root", "reason": "r", "mark": "m", "who": "{}"})
+		_, err := f.call(t.Context(), "lift", place(f, p, id), map[string]any{
+			"id": string(id), "home": home, "seen": heads[p],
+			"actor": "root", "reason": "r", "mark": "m", "who": "{}",
+		})
 		require.NoError(t, err)
 	}
 	require.Eventually(t, func() bool {
@@ -206,8 +208,10 @@ func TestALiftedBlockIsNotCompleted(t *testing.T) {
 	b := job.Block{ID: id, On: job.OnKind, Value: "talk", Actor: "root", Reason: "r"}
 	_, err = f.blockIn(t.Context(), 0, b, []byte(`{}`))
 	require.NoError(t, err)
-	_, err = f.call(t.Context(), "lift", place(f, 0, id), map[string]any{"id": string(id), "home": "1",
-		"seen": strings.Split(f.heads(t), ",")[0], "actor": "root", "reason": "r", "mark": "m", "who": "{}"})
+	_, err = f.call(t.Context(), "lift", place(f, 0, id), map[string]any{
+		"id": string(id), "home": "1",
+		"seen": strings.Split(f.heads(t), ",")[0], "actor": "root", "reason": "r", "mark": "m", "who": "{}",
+	})
 	require.NoError(t, err)
 	require.NoError(t, f.complete(t.Context(), id))
 	all, _, err := f.Blocks(t.Context())

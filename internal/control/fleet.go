@@ -131,8 +131,10 @@ func (c *Redis) viewPartition(ctx context.Context, p int, f *job.Fleet, workers 
 func (r workerRow) view(silent time.Duration) job.WorkerView {
 	var w row
 	_ = json.Unmarshal(r.row, &w) // an unreadable row is shown as a bare id
-	return job.WorkerView{ID: r.id, Host: w.Host, Version: w.Version, Slots: w.Slots, Running: w.Running, Deaf: w.Deaf, DeafJobs: w.DeafJobs,
-		Draining: w.Drain, StartedAt: micros(w.Started), SeenAt: micros(w.At), Silent: silent}
+	return job.WorkerView{
+		ID: r.id, Host: w.Host, Version: w.Version, Slots: w.Slots, Running: w.Running, Deaf: w.Deaf, DeafJobs: w.DeafJobs,
+		Draining: w.Drain, StartedAt: micros(w.Started), SeenAt: micros(w.At), Silent: silent,
+	}
 }
 
 // deafIn says which jobs the workers of a partition report to ignore their

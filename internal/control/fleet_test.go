@@ -165,7 +165,8 @@ func (f *fleet) receipt(t *testing.T, id job.ID) job.Receipt {
 func permit(t interface {
 	require.TestingT
 	Helper()
-}, act access.Act, on access.Target) access.Permit {
+}, act access.Act, on access.Target,
+) access.Permit {
 	t.Helper()
 	p, err := access.Authorize(access.Actor{Subject: "root", Roles: []access.Role{access.Admin}}, act, on)
 	require.NoError(t, err)

@@ -81,11 +81,15 @@ func (c *Redis) Thaw(ctx context.Context, p access.Permit, seen, reason, key str
 }
 
 // gateArgs marks the act: by the caller's key, so that a retry is the same act.
+//
+//nolint:revive // the arguments of the script
 func gateArgs(act, seen string, p access.Permit, reason, incident, key string) rediskit.Args {
 	mark := rand.Text()
 	if key != "" {
 		mark = act + "-" + digest(p.Actor().Subject, key)
 	}
-	return rediskit.Args{"act": act, "seen": seen, "actor": p.Actor().Subject, "reason": reason, "incident": incident,
-		"mark": mark, "who": p.Who()}
+	return rediskit.Args{
+		"act": act, "seen": seen, "actor": p.Actor().Subject, "reason": reason, "incident": incident,
+		"mark": mark, "who": p.Who(),
+	}
 }

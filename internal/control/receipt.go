@@ -110,8 +110,10 @@ func (c *Redis) tell(ctx context.Context, r *job.Receipt, id job.ID) error {
 		return err
 	}
 	r.Job = &j
-	r.Timeline = job.Timeline{Requested: r.Order.RequestedAt, Recorded: r.Order.RecordedAt,
-		Delivered: j.DeliveredAt, Cancelled: j.CancelledAt, Returned: j.ReturnedAt}
+	r.Timeline = job.Timeline{
+		Requested: r.Order.RequestedAt, Recorded: r.Order.RecordedAt,
+		Delivered: j.DeliveredAt, Cancelled: j.CancelledAt, Returned: j.ReturnedAt,
+	}
 	switch {
 	case j.State == job.Killed && j.Order == r.Order.ID:
 		r.Verdict = j.Verdict
@@ -149,8 +151,10 @@ func (c *Redis) open(ctx context.Context, o job.Order) ([]job.Open, error) {
 				if deaf[l.id] == l.worker {
 					verdict = job.Deaf
 				}
-				out = append(out, job.Open{Job: l.id, Owner: l.owner, Worker: l.worker, Verdict: verdict,
-					LeaseEnds: time.Now().Add(c.take - c.presence.silent(p, l.worker, time.Now()))})
+				out = append(out, job.Open{
+					Job: l.id, Owner: l.owner, Worker: l.worker, Verdict: verdict,
+					LeaseEnds: time.Now().Add(c.take - c.presence.silent(p, l.worker, time.Now())),
+				})
 			}
 		}
 	}

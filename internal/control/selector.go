@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -37,7 +38,7 @@ func criteriaOf(s *job.Selector, now time.Time) (string, error) {
 			c.Before = rediskit.Micros(now.Add(-s.MinAge))
 		}
 		if s.MinSpend > 0 {
-			c.Spend = fmt.Sprint(int64(s.MinSpend))
+			c.Spend = strconv.FormatInt(int64(s.MinSpend), 10)
 		}
 	}
 	raw, err := json.Marshal(c)

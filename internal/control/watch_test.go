@@ -197,8 +197,10 @@ func TestEntriesThatCannotBeReadAreGaps(t *testing.T) {
 	}
 	h := hintFrom(3, map[string]any{"order": "o", "scope": "owner", "owner": "ann", "h": "7", "actor": "eve", "reason": "r"})
 	require.False(t, h.Gap)
-	require.Equal(t, job.Order{ID: "o", Scope: job.Scope{Kind: job.ScopeOwner, Owner: "ann"}, Actor: "eve", Reason: "r",
-		Horizon: map[int]uint64{3: 7}}, h.Order)
+	require.Equal(t, job.Order{
+		ID: "o", Scope: job.Scope{Kind: job.ScopeOwner, Owner: "ann"}, Actor: "eve", Reason: "r",
+		Horizon: map[int]uint64{3: 7},
+	}, h.Order)
 }
 
 func TestStreamPositionsCompareByNumber(t *testing.T) {

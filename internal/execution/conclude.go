@@ -18,12 +18,13 @@ type write func(context.Context, job.Ending) (job.Ended, error)
 // conclude writes how the run ended, again and again while Redis does not
 // answer, for as long as the process lives. Its context is its own: nothing
 // that stopped the job may stop this.
-func (w *Worker) conclude(r *run, result job.Result, err error, stop *job.Stop) {
+func (w *Worker) conclude(ctx context.Context, r *run, result job.Result, err error) {
+	stop := job.StopOf(ctx)
 	verb, end, e := w.verdict(r, result, err, stop)
 	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		k := r.times()
 		e.SinceDelivered, e.SinceCancelled, e.SinceReturned = since(k.delivered), since(k.cancelled), since(k.returned)
-		ended, werr := end(context.Background(), e)
+		ended, werr := end(context.WithoutCancel(ctx), e)
 		if werr == nil {
 			r.log.Info("job "+string(ended.State), zap.String("by", verb), zap.String("cause", e.Cause),
 				zap.String("order", string(ended.Order)), zap.NamedError("work", err))

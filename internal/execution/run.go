@@ -36,11 +36,14 @@ type run struct {
 type killTimes struct{ delivered, cancelled, returned time.Time }
 
 // start takes charge of a job that was granted by a call sent at since, and
-// runs it in a goroutine of its own. The slot comes back when that ends.
-func (w *Worker) start(g job.Granted, since clock.Instant) {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	r := &run{job: g.Job, claim: g.Claim, cancel: cancel, progress: make(chan struct{}, 1), gone: make(chan struct{}),
-		log: w.log.With(zap.String("job", string(g.Job.ID)), zap.String("epoch", g.Claim.Epoch))}
+// runs it in a goroutine of its own. The slot comes back when that ends. What
+// ends the taking does not end the run: it has its own causes.
+func (w *Worker) start(taking context.Context, g job.Granted, since clock.Instant) {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(taking))
+	r := &run{
+		job: g.Job, claim: g.Claim, cancel: cancel, progress: make(chan struct{}, 1), gone: make(chan struct{}),
+		log: w.log.With(zap.String("job", string(g.Job.ID)), zap.String("epoch", g.Claim.Epoch)),
+	}
 	r.listen = func() { w.awaitReturn(ctx, r) }
 	w.rooms.Keeper.Hold(g.Job.ID, g.Claim, since, r.stop)
 	w.mu.Lock()
@@ -73,7 +76,7 @@ func (w *Worker) one(ctx context.Context, r *run, bad error) {
 	if d := r.spacing(); d > 0 {
 		time.Sleep(d)
 	}
-	w.conclude(r, result, err, job.StopOf(ctx))
+	w.conclude(ctx, r, result, err)
 	w.rooms.Keeper.Drop(r.job.ID, r.claim)
 }
 
@@ -120,8 +123,10 @@ func guard(ctx context.Context, ex job.Executor, work job.Work, rt job.Runtime) 
 // work is what the executor gets to see, with the checkpoint to resume from.
 func (w *Worker) work(ctx context.Context, r *run, limit time.Duration) (job.Work, error) {
 	j := r.job
-	work := job.Work{ID: j.ID, Owner: j.Owner, Kind: j.Kind, Labels: j.Labels, Input: j.Input, Attempt: j.Attempts + 1,
-		Budget: j.Budget, Spent: j.Spent, Deadline: time.Now().Add(limit), Answers: j.Answers}
+	work := job.Work{
+		ID: j.ID, Owner: j.Owner, Kind: j.Kind, Labels: j.Labels, Input: j.Input, Attempt: j.Attempts + 1,
+		Budget: j.Budget, Spent: j.Spent, Deadline: time.Now().Add(limit), Answers: j.Answers,
+	}
 	if j.Checkpoint == 0 {
 		return work, nil
 	}

@@ -186,7 +186,7 @@ func (w *Worker) grant(ctx context.Context, p, slots int) (got int, more bool) {
 		granted, more, err := w.rooms.Road.Grant(context.WithoutCancel(ctx), p, nonce, slots)
 		if err == nil {
 			for _, g := range granted {
-				w.start(g, sent)
+				w.start(ctx, g, sent)
 			}
 			for _, h := range w.rooms.Hints.Since(mark) {
 				w.Deliver(h)

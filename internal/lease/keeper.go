@@ -50,8 +50,10 @@ func NewKeeper(t beat.Timing, r Renewer, partitions []int, row func() []byte) (*
 	if err := t.Check(); err != nil {
 		return nil, err
 	}
-	k := &Keeper{timing: t, renewer: r, row: row, parts: partitions,
-		held: map[job.ID]*holding{}, kick: map[int]chan struct{}{}, last: map[int]clock.Instant{}}
+	k := &Keeper{
+		timing: t, renewer: r, row: row, parts: partitions,
+		held: map[job.ID]*holding{}, kick: map[int]chan struct{}{}, last: map[int]clock.Instant{},
+	}
 	for _, p := range partitions {
 		k.kick[p] = make(chan struct{}, 1)
 	}

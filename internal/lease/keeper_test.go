@@ -2,7 +2,6 @@ package lease
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -187,8 +186,10 @@ func TestARenewalThatSaysKilledCancelsWithTheOrder(t *testing.T) {
 	f.say(func(_ int, claims []Held) (job.Beat, error) {
 		var b job.Beat
 		for _, c := range claims {
-			b.Renewals = append(b.Renewals, job.Renewal{ID: c.ID,
-				Killed: &job.Stop{Kind: job.StopKilled, Order: jobB, Actor: "ann", Reason: "too dear"}})
+			b.Renewals = append(b.Renewals, job.Renewal{
+				ID:     c.ID,
+				Killed: &job.Stop{Kind: job.StopKilled, Order: jobB, Actor: "ann", Reason: "too dear"},
+			})
 		}
 		return b, nil
 	})
@@ -283,5 +284,5 @@ func TestAPartitionIsAskedForItsOwnJobsOnly(t *testing.T) {
 
 func TestTimingIsCheckedBeforeAKeeperIsMade(t *testing.T) {
 	_, err := NewKeeper(beat.Timing{Renew: 6, Trust: 10, Take: 15}, &fakeRedis{}, []int{0}, nil)
-	require.True(t, errors.Is(err, beat.ErrTiming))
+	require.ErrorIs(t, err, beat.ErrTiming)
 }

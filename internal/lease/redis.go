@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -196,7 +197,7 @@ func ago(d time.Duration) string {
 	if d < 0 {
 		return ""
 	}
-	return fmt.Sprint(d.Microseconds())
+	return strconv.FormatInt(d.Microseconds(), 10)
 }
 
 // Leave takes the worker off a partition's table. Jobs whose work has not

@@ -24,7 +24,7 @@ func StartMemory() (*Memory, error) {
 	if err := m.Start(); err != nil {
 		return nil, fmt.Errorf("start the embedded redis: %w", err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // it lives until Close, whoever started it
 	mem := &Memory{URL: "redis://" + m.Addr(), stop: cancel, done: make(chan struct{}), mini: m}
 	go mem.age(ctx)
 	return mem, nil

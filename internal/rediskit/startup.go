@@ -147,7 +147,7 @@ func belowFloor(v [3]int) bool {
 func CheckReplicas(ctx context.Context, c redis.UniversalClient, longest time.Duration) (warning string, err error) {
 	conf, err := c.ConfigGet(ctx, "min-replicas-*").Result()
 	if err != nil {
-		return "min-replicas-max-lag could not be read (" + err.Error() + "); with replicas it must be at most " + longest.String(), nil
+		return "min-replicas-max-lag could not be read (" + err.Error() + "); with replicas it must be at most " + longest.String(), nil //nolint:nilerr // a user that may not ask is no reason to stop
 	}
 	if conf["min-replicas-to-write"] == "" || conf["min-replicas-to-write"] == "0" {
 		return "", nil

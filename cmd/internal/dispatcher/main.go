@@ -56,7 +56,7 @@ func Run(ctx context.Context, cfg Config, log *zap.Logger, ready func(addr strin
 	if err != nil {
 		return errors.Join(err, fleet.Clients.Close())
 	}
-	ln, err := net.Listen("tcp", cfg.Listen)
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen: %w", err), fleet.Clients.Close())
 	}

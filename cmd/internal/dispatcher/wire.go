@@ -129,7 +129,9 @@ func (p *process) serve(ctx context.Context, ln net.Listener) error {
 		sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.cfg.Shutdown)
 		err = srv.Shutdown(sctx)
 		cancel()
-		<-failed
+		if served := <-failed; err == nil {
+			err = served
+		}
 	case err = <-failed:
 	}
 	stop()

@@ -18,7 +18,7 @@ func (p *wired) probes(ctx context.Context) (addr string, wait func(), err error
 	if p.cfg.Listen == "" {
 		return "", func() {}, nil
 	}
-	ln, err := net.Listen("tcp", p.cfg.Listen)
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.cfg.Listen)
 	if err != nil {
 		return "", nil, fmt.Errorf("listen for probes: %w", err)
 	}

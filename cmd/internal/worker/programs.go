@@ -30,7 +30,7 @@ func readPrograms(path string) (map[string]process.Program, error) {
 	if err := dec.Decode(&entries); err != nil {
 		return nil, fmt.Errorf("read the programs: %s: %w; want {\"kind\": {\"argv\": [\"program\"]}}", path, err)
 	}
-	if _, err := dec.Token(); err != io.EOF { //nolint:errorlint // Token returns io.EOF itself
+	if _, err := dec.Token(); err != io.EOF {
 		return nil, fmt.Errorf("read the programs: %s: something follows the object", path)
 	}
 	out := make(map[string]process.Program, len(entries))

@@ -81,8 +81,10 @@ func wire(cfg Config, id string, fleet settings.Fleet, log *zap.Logger) (*wired,
 		ID: id, Partitions: parts, Slots: cfg.Slots, Poll: cfg.Poll, Trust: cfg.Trust,
 		DrainFinish: cfg.DrainFinish, DrainGrace: cfg.DrainGrace, DrainSettle: cfg.DrainSettle,
 		KillPatience: cfg.KillPatience, Timeout: cfg.JobTimeout, Silence: cfg.JobSilence, Backoff: cfg.Backoff,
-	}, execution.Rooms{Road: p.leases, Ender: p.leases, Keeper: p.keeper, Hints: p.watch, Table: p.leases,
-		Money: money, Journal: journal}, executors, log)
+	}, execution.Rooms{
+		Road: p.leases, Ender: p.leases, Keeper: p.keeper, Hints: p.watch, Table: p.leases,
+		Money: money, Journal: journal,
+	}, executors, log)
 	self.Store(p.worker)
 	return p, err
 }
