@@ -155,7 +155,7 @@ func (s *eventStream) more(ctx context.Context, out *eventWriter, had int) ([]jo
 		}
 	}
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx) //nolint:wrapcheck // why the stream ends, for trouble alone
+		return nil, context.Cause(ctx)
 	}
 	if err := out.write([]byte(": beat\n\n")); err != nil {
 		return nil, err

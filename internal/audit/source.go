@@ -75,8 +75,8 @@ func (x *exported) partitions(ctx context.Context) ([]int, error) {
 		r, err := x.Next(ctx)
 		switch {
 		case errors.Is(err, io.EOF):
-			if len(out) == 0 {
-				return nil, fmt.Errorf("%s holds no line of an audit %s", x.name, x.last)
+			if len(out) == 0 && x.skipped > 0 {
+				return nil, fmt.Errorf("%s holds no line of an audit: %s", x.name, x.last)
 			}
 			return out, nil
 		case err != nil:

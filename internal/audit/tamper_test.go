@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -223,5 +224,14 @@ func TestNothingIsNoProof(t *testing.T) {
 	b.breaks(Unsigned, 1, b.live())
 	b.sink()
 	_, err = Verify(t.Context(), nil, b.export())
-	require.ErrorContains(t, err, "holds no line of an audit")
+	require.ErrorContains(t, err, "nothing to verify")
+	b.sealed(1)
+	empty := b.path + ".empty"
+	require.NoError(t, os.WriteFile(empty, nil, 0o600))
+	b.holds(b.export(), exportOf(t, empty))
+	b.holds(b.live(), b.export(), exportOf(t, empty))
+	b.breaks(Truncated, 1, b.live(), exportOf(t, empty))
+	require.NoError(t, os.WriteFile(empty, []byte("hello\n"), 0o600))
+	_, err = Verify(t.Context(), nil, exportOf(t, empty))
+	require.ErrorContains(t, err, "holds no line of an audit: line 1")
 }

@@ -28,6 +28,9 @@ func Verify(ctx context.Context, trust Trust, logs ...Log) (Report, error) {
 		}
 		all = append(all, ps...)
 	}
+	if len(all) == 0 {
+		return Report{}, errors.New("nothing to verify: no log has an entry")
+	}
 	slices.Sort(all)
 	var rep Report
 	for _, p := range slices.Compact(all) {
