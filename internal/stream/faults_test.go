@@ -80,6 +80,34 @@ func TestASubmitThatNobodyCanAnswerIsUnknownAndNotRefused(t *testing.T) {
 	require.EqualValues(t, 1, entries)
 }
 
+// The first is accepted and its reply lost; the second is refused, because memory
+// is full by then. What the second says is true of the second only.
+func TestARefusalOfTheRetryDoesNotSpeakForTheFirst(t *testing.T) {
+	t.Parallel()
+	server := redistest.StartOwn(t, redistest.Options{})
+	link := redistest.NewProxy(t, server.Addr())
+	clients, err := rediskit.Open(rediskit.Config{URL: link.URL()})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, clients.Close()) })
+	road, err := stream.NewRedis(rediskit.Runner{Client: clients.Jobs, Profile: rediskit.Server},
+		rediskit.Partitions{Fleet: server.Fleet, Count: 1}, stream.Config{})
+	require.NoError(t, err)
+	_, err = road.Submit(t.Context(), submission("warm-up"))
+	require.NoError(t, err)
+
+	rule := link.HoldReplies(1, redistest.Containing("of-k1"))
+	answer := make(chan error, 1)
+	go func() {
+		_, err := road.Submit(context.WithoutCancel(t.Context()), submission("k1"))
+		answer <- err
+	}()
+	<-rule.Bitten()
+	require.NoError(t, server.Client(t).ConfigSet(t.Context(), "maxmemory", "1").Err())
+	link.Cut()
+	link.Pass()
+	require.ErrorIs(t, <-answer, job.ErrOutcomeUnknown)
+}
+
 func TestASubmitThatWasNotSentIsNotUnknown(t *testing.T) {
 	t.Parallel()
 	server := redistest.StartOwn(t, redistest.Options{})
