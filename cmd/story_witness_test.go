@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -42,7 +41,7 @@ func newWitness(t testing.TB) *witness {
 	server := httptest.NewServer(mux)
 	w.url = server.URL
 	t.Cleanup(func() {
-		w.letGo("")
+		w.letGo()
 		server.Close()
 	})
 	return w
@@ -54,7 +53,7 @@ func (w *witness) answer(_ http.ResponseWriter, r *http.Request) {
 	w.calls = append(w.calls, c)
 	close(w.changed)
 	w.changed = make(chan struct{})
-	held := w.held[c.job+" "+c.id]
+	held := w.held[c.id]
 	w.mu.Unlock()
 	if held == nil {
 		return
@@ -65,22 +64,21 @@ func (w *witness) answer(_ http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// hold keeps the answers to a call back until they are let go.
-func (w *witness) hold(job, id string) {
+// hold keeps the answers to a call back, whichever job makes it, until they are
+// let go.
+func (w *witness) hold(id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.held[job+" "+id] = make(chan struct{})
+	w.held[id] = make(chan struct{})
 }
 
-// letGo answers the held calls of a job, of all jobs if it is empty.
-func (w *witness) letGo(job string) {
+// letGo answers the held calls, and holds no more.
+func (w *witness) letGo() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for key, held := range w.held {
-		if strings.HasPrefix(key, job) {
-			close(held)
-			delete(w.held, key)
-		}
+	for id, held := range w.held {
+		close(held)
+		delete(w.held, id)
 	}
 }
 

@@ -89,7 +89,7 @@ func vocabulary() map[string]word {
 		// http file who METHOD path [body] [status=404] [under=2s] [Header~regexp]
 		"http": scene.httpWord,
 
-		// hold job call: its answer is kept back; release job: no more.
+		// hold call: the answer to it is kept back, whichever job makes it; release: no more.
 		"hold":    scene.holdWord,
 		"release": scene.releaseWord,
 		// reached job call [times]: waits until the witness was asked.
@@ -306,18 +306,15 @@ func (s scene) pastWord(args []string) error {
 }
 
 func (s scene) holdWord(args []string) error {
-	if err := need(args, 2, "hold job call"); err != nil {
+	if err := need(args, 1, "hold call"); err != nil {
 		return err
 	}
-	s.witness.hold(s.id(args[0]), args[1])
+	s.witness.hold(args[0])
 	return nil
 }
 
-func (s scene) releaseWord(args []string) error {
-	if err := need(args, 1, "release job"); err != nil {
-		return err
-	}
-	s.witness.letGo(s.id(args[0]))
+func (s scene) releaseWord([]string) error {
+	s.witness.letGo()
 	return nil
 }
 
@@ -419,9 +416,12 @@ func (s scene) linkWord(args []string) error {
 	case "freeze-replies":
 		l.FreezeReplies()
 	case "bitten":
-		if c := l.Counts(); c.Ended+c.Refused+c.Held+c.Dropped == 0 {
-			return fmt.Errorf("the fault of %s never bit: %+v", args[0], c)
-		}
+		return eventually(func(context.Context) error {
+			if c := l.Counts(); c.Ended+c.Refused+c.Held+c.Dropped == 0 {
+				return fmt.Errorf("the fault of %s never bit: %+v", args[0], c)
+			}
+			return nil
+		})
 	case "lose":
 		return s.loseReplies(args[0], args[2:])
 	case "hold":
