@@ -98,6 +98,10 @@ stories: ## all stories, the long ones with the timings of production too
 	@scripts/redis.sh ensure
 	$(GO) test -race -timeout 20m -count=1 -run '$(RUN)' ./cmd -nightly
 
+.PHONY: model
+model: ## check the model of leases, orders and recovery with Spin
+	scripts/model.sh
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ=30s each
 	scripts/fuzz.sh $(FUZZ)
@@ -110,6 +114,7 @@ soak: ## all tests over and over, shuffled, for SOAK=1h
 .PHONY: nightly
 nightly: check ## check, every heavy suite, fuzzing, and each test five times shuffled
 	scripts/heavy.sh all
+	scripts/model.sh full
 	$(MAKE) fuzz
 	$(GO) test -race -p 2 -timeout 60m -count=5 -shuffle=on ./...
 
