@@ -76,7 +76,7 @@ func (s scene) residueWord([]string) error {
 }
 
 // gone are the keys that end with the job or worker they belong to.
-var gone = []string{"leases", "live", "later", "workers", "worker", "attempt", "reapers", "reserved", "held", "open_orders", "alive_of"}
+var gone = []string{"leases", "live", "later", "workers", "worker", "attempt", "reapers", "reserved", "held", "open_orders"}
 
 // residueAt says what a key has that should have gone.
 func residueAt(ctx context.Context, c *redis.Client, key string) error {
@@ -90,7 +90,7 @@ func residueAt(ctx context.Context, c *redis.Client, key string) error {
 	case name == "alive":
 		counts, err := c.HGetAll(ctx, key).Result()
 		for state, n := range counts {
-			if n != "0" {
+			if n != "0" || strings.Contains(state, " ") {
 				return fmt.Errorf("%s counts %s jobs as %s", key, n, state)
 			}
 		}

@@ -91,11 +91,10 @@ func (c *Redis) viewPartition(ctx context.Context, p int, f *job.Fleet, workers 
 	if err != nil {
 		return err
 	}
-	alive := tallyAlive(n.alive)
-	for s, k := range alive {
+	for s, k := range n.alive {
 		f.Jobs[s] += k
 	}
-	f.Jobs[job.Killing] += max(0, n.live-sum(alive))
+	f.Jobs[job.Killing] += max(0, n.live-sum(n.alive))
 	open, err := c.OpenOrders(ctx, p)
 	if err != nil {
 		return err
@@ -162,10 +161,11 @@ func micros(us int64) time.Time {
 	return time.UnixMicro(us).UTC()
 }
 
-func tallyAlive(f map[string]string) map[job.State]int64 {
+// byState reads counters in the order of their states; zeros are left out.
+func byState(states []job.State, counters []any) map[job.State]int64 {
 	out := map[job.State]int64{}
-	for _, s := range job.States() {
-		if n := rediskit.Number(f[string(s)]); n != 0 {
+	for i, s := range states {
+		if n := rediskit.Number(rediskit.Text(counters[i])); n != 0 {
 			out[s] = n
 		}
 	}

@@ -242,7 +242,7 @@ func (c *Redis) leasedIn(ctx context.Context, p, limit int) ([]leased, error) {
 // counts is how many jobs live in each place of a partition.
 type counts struct {
 	live, running, road, later int64
-	alive                      map[string]string
+	alive                      map[job.State]int64
 }
 
 func (c *Redis) countsIn(ctx context.Context, p int) (counts, error) {
@@ -252,11 +252,16 @@ func (c *Redis) countsIn(ctx context.Context, p int) (counts, error) {
 	pipe := c.run.Client.Pipeline()
 	live, running := pipe.ZCard(cctx, slot.Of("live")), pipe.ZCard(cctx, slot.Of("leases"))
 	road, later := pipe.XLen(cctx, slot.Of("road")), pipe.ZCard(cctx, slot.Of("later"))
-	alive := pipe.HGetAll(cctx, slot.Of("alive"))
+	states := job.States()
+	names := make([]string, len(states))
+	for i, s := range states {
+		names[i] = string(s)
+	}
+	alive := pipe.HMGet(cctx, slot.Of("alive"), names...)
 	if _, err := pipe.Exec(cctx); err != nil {
 		return counts{}, rediskit.Unread(err)
 	}
-	return counts{live: live.Val(), running: running.Val(), road: road.Val(), later: later.Val(), alive: alive.Val()}, nil
+	return counts{live: live.Val(), running: running.Val(), road: road.Val(), later: later.Val(), alive: byState(states, alive.Val())}, nil
 }
 
 // workerRow is a worker as a partition's table has it.

@@ -40,8 +40,7 @@ func newFull(t *testing.T) *full {
 		f.do("ZADD", f.slot.Of("leases"), 1, id)
 		f.do("ZADD", f.slot.Of("live"), seq, id)
 	}
-	f.do("HSET", f.slot.Of("alive"), "running", 8)
-	f.do("HSET", f.slot.Of("alive_of", "ann"), "wiped", 0, "running", 8)
+	f.do("HSET", f.slot.Of("alive"), "running", 8, "running ann", 8)
 	f.do("HSET", f.slot.Of("job", "J9"), "id", "J9", "state", "queued", "owner", "ann", "seq", 9, "entry", "5-1")
 	f.do("XADD", f.slot.Of("road"), "5-1", "job", "J9")
 	f.do("HSET", f.slot.Of("job", "J0"), "state", "succeeded", "owner", "ann")

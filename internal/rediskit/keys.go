@@ -39,7 +39,7 @@ func Table() []Key {
 		{"later", "", "zset", both, "never", "delayed jobs by due time, parked ones at +inf"},
 		{"over", "", "zset", both, "never", "ended jobs by end, until forgotten"},
 		{"index", "", "zset", "dispatcher", "never", "every job by seq, until forgotten"},
-		{"alive", "", "hash", both, "never", "jobs neither over nor under an order, by state"},
+		{"alive", "", "hash", both, "never", "jobs neither over nor under an order, by state, and by state and owner"},
 		{"beat", "", "string", both, "never", "the logical clock of leases"},
 		{"reapers", "", "hash", both, "field leaves with its reaper", "a nonce per beat sampler"},
 		{"workers", "", "zset", both, "member leaves with its worker", "workers by the beat of their last renewal"},
@@ -57,7 +57,6 @@ func Table() []Key {
 		{"reserved", "job", "hash", both, "with the claim", "calls reserved and not settled"},
 
 		{"owned", "owner", "zset", "dispatcher", "with the last record", "an owner's jobs by seq"},
-		{"alive_of", "owner", "hash", both, "when empty", "alive, of one owner"},
 		{"held", "owner", "zset", both, "when empty", "jobs waiting behind the owner's cap"},
 
 		{"order", "order", "hash", "dispatcher", "with retention", "an order"},

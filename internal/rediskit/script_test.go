@@ -119,11 +119,11 @@ func TestFlagsAreForTheServer(t *testing.T) {
 func TestAFragmentIsInlinedOnceAfterWhatItNeeds(t *testing.T) {
 	text, err := inline([]string{"over", "record", "count"})
 	require.NoError(t, err)
-	for _, def := range []string{"local function gate()", "local function count(", "local function over(", "local function record("} {
+	for _, def := range []string{"local function gate()", "local function moved(", "local function over(", "local function record("} {
 		require.Equal(t, 1, strings.Count(text, def), def)
 	}
-	require.Less(t, strings.Index(text, "local function gate()"), strings.Index(text, "local function count("))
-	require.Less(t, strings.Index(text, "local function count("), strings.Index(text, "local function over("))
+	require.Less(t, strings.Index(text, "local function gate()"), strings.Index(text, "local function moved("))
+	require.Less(t, strings.Index(text, "local function moved("), strings.Index(text, "local function over("))
 }
 
 // replace changes a text, and fails when there was nothing to change.

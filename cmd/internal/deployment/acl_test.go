@@ -65,7 +65,7 @@ func connection() []string {
 // observed is what an observer may read: how the fleet is, not what its jobs
 // say (their input, events, checkpoints) nor what signs a cursor (meta).
 const observed = "gate road wake live leases later over index alive beat reapers workers worker control orders open_orders order tally " +
-	"alive_of held owned audit audit_n seq aside"
+	"held owned audit audit_n seq aside"
 
 const observing = "exists get hget hgetall hlen hmget info lrange llen ping scard smembers ttl type xinfo|consumers xinfo|groups xinfo|stream " +
 	"xlen xrange xread xrevrange zcard zcount zrange zrangebyscore zrevrange zrevrangebyscore zscore"

@@ -5,7 +5,7 @@
 -- on behind them: it skips those it has seen and that are still there.
 -- KEYS:    live leases road later alive over reapers
 -- READS:   gate
--- MAKES:   job events alive_of tally held calls reserved
+-- MAKES:   job events tally held calls reserved
 -- ARGV:    reaper nonce run_id before skip limit
 -- REPLY:   fenced other_server
 -- FLAGS:   allow-oom

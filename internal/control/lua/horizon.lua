@@ -6,7 +6,7 @@
 -- that is asserted again after a loss.
 -- KEYS:    order orders open_orders control audit audit_n gate seq alive
 -- READS:   live
--- MAKES:   alive_of tally
+-- MAKES:   tally
 -- ARGV:    id scope owner actor reason incident requested freeze mark at h who check expected
 -- REPLY:   recorded
 -- FLAGS:   allow-oom
@@ -18,7 +18,7 @@ end
 if A.scope ~= 'fleet' and (A.scope ~= 'owner' or A.owner == '') then error('a horizon covers a fleet or one owner, not ' .. A.scope) end
 if redis.call('EXISTS', K.order) == 1 then return done() end
 
-local rules, wiped = gate().rules, gate().wiped
+local rules = gate().rules
 local again = A.h ~= ''
 local t = now()
 local at = A.at ~= '' and A.at or t
@@ -30,19 +30,16 @@ end
 
 local states = { 'running', 'queued', 'parked', 'delayed', 'held' }
 local n = { running = 0, queued = 0, parked = 0, delayed = 0, held = 0 }
-local total, mine = 0, A.scope == 'owner' and P.alive_of .. A.owner or K.alive
-local fresh = A.scope == 'fleet' or redis.call('HGET', mine, 'wiped') == wiped
+local total, of = 0, A.scope == 'owner' and ' ' .. A.owner or ''
 for _, s in ipairs(states) do
-  n[s] = fresh and tonumber(redis.call('HGET', mine, s) or '0') or 0
+  n[s] = tonumber(redis.call('HGET', K.alive, s .. of) or '0')
   total = total + n[s]
-end
-if A.scope == 'owner' then
-  for _, s in ipairs(states) do
-    if n[s] ~= 0 then redis.call('HINCRBY', K.alive, s, string.format('%d', -n[s])) end -- -0 is no integer to Redis
+  if of ~= '' and n[s] ~= 0 then
+    redis.call('HINCRBY', K.alive, s, string.format('%d', -n[s]))
+    redis.call('HDEL', K.alive, s .. of)
   end
 end
-redis.call('DEL', mine)
-if A.scope == 'fleet' then redis.call('HINCRBY', K.gate, 'wiped', 1) end
+if A.scope == 'fleet' then redis.call('UNLINK', K.alive) end -- with every owner's: nobody counts any more
 
 -- What lives and was not counted stood under an order already. An owner's share
 -- of that is not known without a walk, so an owner's order does not say.

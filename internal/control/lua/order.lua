@@ -5,7 +5,7 @@
 -- `must_have_submitted` are empty for an admin.
 -- KEYS:    order orders open_orders control audit audit_n road live leases later alive over
 -- READS:   gate
--- MAKES:   job events alive_of tally held calls reserved
+-- MAKES:   job events tally held calls reserved
 -- ARGV:    id job must_own must_have_submitted actor reason incident requested who
 -- REPLY:   recorded over covered foreign unknown
 -- FLAGS:   allow-oom
@@ -51,7 +51,7 @@ if r.state == 'succeeded' or r.state == 'failed' then
   record_order('already_over', false)
   return done('over', r)
 end
-count(r.owner, r.state, -1)
+moved(r.owner, r.state, nil)
 if r.state == 'running' then
   record_order('waiting', true)
   redis.call('HSET', P.job .. A.job, 'order', A.id, 'order_at', t, 'order_by', A.actor, 'order_reason', A.reason,

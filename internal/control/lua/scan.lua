@@ -5,7 +5,7 @@
 -- counts grow in the same step, so they sum up at every instant.
 -- KEYS:    order control road live leases later alive over
 -- READS:   gate
--- MAKES:   job events alive_of tally held calls reserved
+-- MAKES:   job events tally held calls reserved
 -- ARGV:    id limit
 -- REPLY:   more done unknown
 -- FLAGS:   allow-oom
@@ -26,7 +26,7 @@ local function meet(id)
   end
   if covering(r) then return book('covered_before') end
   book('targeted')
-  count(r.owner, r.state, -1)
+  moved(r.owner, r.state, nil)
   if r.state == 'running' then
     redis.call('HSET', P.job .. id, 'order', A.id, 'order_at', order.at, 'order_by', order.actor, 'order_reason', order.reason,
       'spent_at_order', r.spent)

@@ -7,7 +7,7 @@
 -- to do first is answered with `waiting` and its word: `scan` for a selector
 -- order, `block` for a standing one.
 -- KEYS:    order open_orders live leases road later alive over gate
--- MAKES:   job events alive_of tally held calls reserved
+-- MAKES:   job events tally held calls reserved
 -- ARGV:    id limit
 -- REPLY:   more waiting quiesced unknown
 -- FLAGS:   allow-oom

@@ -4,7 +4,7 @@
 -- that still stands has nothing to bring back: the caller has completed it.
 -- KEYS:    order open_orders road wake live leases later alive over
 -- READS:   gate
--- MAKES:   job events alive_of tally held calls reserved
+-- MAKES:   job events tally held calls reserved
 -- ARGV:    id limit
 -- REPLY:   more done standing unknown
 -- INCLUDE: over road record
@@ -28,8 +28,7 @@ for i = 1, #ids, 2 do
     else
       redis.call('ZREM', K.later, id)
       redis.call('HDEL', k, 'park_reason', 'blocked_by')
-      count(r.owner, 'parked', -1)
-      count(r.owner, 'queued', 1)
+      moved(r.owner, 'parked', 'queued')
       emit(id, 'job.resumed', t, { lifted = A.id })
       to_road(id, t)
       back = back + 1

@@ -4,13 +4,12 @@
 -- confirmation of the kill.
 -- KEYS:    live leases road later alive over
 -- READS:   gate
--- MAKES:   job events alive_of tally held calls reserved
+-- MAKES:   job events tally held calls reserved
 -- ARGV:    id worker epoch outcome cause result error delivered cancelled returned
 -- REPLY:   over killed lost
 -- FLAGS:   allow-oom
 -- INCLUDE: over record
-local k = P.job .. A.id
-local r = record(k)
+local r = record(P.job .. A.id)
 local before = ended(r, A.worker, A.epoch, 'over killed')
 if before then return before end
 if not holds(r, A.worker, A.epoch) then return { 'lost' } end
@@ -19,11 +18,11 @@ local order = covering(r)
 if order then
   local function ago(us) return us == '' and '' or string.format('%d', tonumber(t) - tonumber(us)) end
   kill(A.id, r, order, 'stopped', t, 'late_result', A.result, 'error', A.error,
-    'delivered_at', ago(A.delivered), 'cancelled_at', ago(A.cancelled), 'returned_at', ago(A.returned))
-  end_claim(k, r, 'killed', order.id)
+    'delivered_at', ago(A.delivered), 'cancelled_at', ago(A.cancelled), 'returned_at', ago(A.returned),
+    'last_end', claim_end(r, 'killed', order.id))
   return { 'killed', order.id }
 end
-count(r.owner, 'running', -1)
-over(A.id, r, A.outcome, t, { cause = A.cause }, 'cause', A.cause, 'result', A.result, 'error', A.error)
-end_claim(k, r, 'over', A.outcome)
+moved(r.owner, 'running', nil)
+over(A.id, r, A.outcome, t, { cause = A.cause }, 'cause', A.cause, 'result', A.result, 'error', A.error,
+  'last_end', claim_end(r, 'over', A.outcome))
 return { 'over', A.outcome }

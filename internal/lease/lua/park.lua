@@ -2,7 +2,7 @@
 -- Puts a job aside without worker or lease, until it is resumed.
 -- KEYS:    live leases road later alive over
 -- READS:   gate
--- MAKES:   job events alive_of tally held calls reserved
+-- MAKES:   job events tally held calls reserved
 -- ARGV:    id worker epoch reason questions
 -- REPLY:   parked killed lost
 -- FLAGS:   allow-oom
@@ -15,16 +15,14 @@ if not holds(r, A.worker, A.epoch) then return { 'lost' } end
 local t = now()
 local order = covering(r)
 if order then
-  kill(A.id, r, order, 'stopped', t)
-  end_claim(k, r, 'killed', order.id)
+  kill(A.id, r, order, 'stopped', t, 'last_end', claim_end(r, 'killed', order.id))
   return { 'killed', order.id }
 end
-close_ledger(A.id)
-redis.call('HSET', k, 'state', 'parked', 'park_reason', A.reason, 'questions', A.questions)
+close_ledger(A.id, r)
+redis.call('HSET', k, 'state', 'parked', 'park_reason', A.reason, 'questions', A.questions,
+  'last_end', claim_end(r, 'parked'))
 redis.call('ZREM', K.leases, A.id)
 redis.call('ZADD', K.later, '+inf', A.id)
-count(r.owner, 'running', -1)
-count(r.owner, 'parked', 1)
+moved(r.owner, 'running', 'parked')
 emit(A.id, 'job.parked', t, { reason = A.reason })
-end_claim(k, r, 'parked')
 return { 'parked' }

@@ -3,7 +3,7 @@
 -- still for T. The server and the caller's nonce must be the ones it watched.
 -- KEYS:    live leases road wake later alive over reapers
 -- READS:   gate
--- MAKES:   job events alive_of tally held calls reserved
+-- MAKES:   job events tally held calls reserved
 -- ARGV:    reaper nonce run_id before limit due
 -- REPLY:   reclaimed other_server
 -- FLAGS:   allow-oom
@@ -28,24 +28,23 @@ for _, id in ipairs(ids) do
       kill(id, r, order, 'fenced', t, 'epoch', '')
       what = 'killed'
     else
-      count(r.owner, 'running', -1)
       if attempts >= r.max_attempts then
+        moved(r.owner, 'running', nil)
         over(id, r, 'failed', t, { cause = 'attempts' }, 'cause', 'attempts',
           'error', 'its worker was lost and the attempts are used up', unpack(fields))
         what = 'failed'
       else
-        close_ledger(id)
+        close_ledger(id, r)
         redis.call('ZREM', K.leases, id)
-        redis.call('HSET', k, unpack(fields))
         emit(id, 'job.reclaimed', t, { worker = r.worker, attempts = attempts })
         if losses >= 2 then
-          redis.call('HSET', k, 'state', 'delayed', 'due_at', A.due)
+          redis.call('HSET', k, 'state', 'delayed', 'due_at', A.due, unpack(fields))
           redis.call('ZADD', K.later, A.due, id)
-          count(r.owner, 'delayed', 1)
+          moved(r.owner, 'running', 'delayed')
           what = 'delayed'
         else
-          count(r.owner, 'queued', 1)
-          to_road(id, t)
+          moved(r.owner, 'running', 'queued')
+          to_road(id, t, unpack(fields))
           what = 'queued'
         end
       end

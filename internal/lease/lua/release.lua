@@ -3,28 +3,24 @@
 -- counted; another worker resumes from the checkpoint.
 -- KEYS:    live leases road wake later alive over
 -- READS:   gate
--- MAKES:   job events alive_of tally held calls reserved
+-- MAKES:   job events tally held calls reserved
 -- ARGV:    id worker epoch cause
 -- REPLY:   released killed lost
 -- FLAGS:   allow-oom
 -- INCLUDE: over road record
-local k = P.job .. A.id
-local r = record(k)
+local r = record(P.job .. A.id)
 local before = ended(r, A.worker, A.epoch, 'released killed')
 if before then return before end
 if not holds(r, A.worker, A.epoch) then return { 'lost' } end
 local t = now()
 local order = covering(r)
 if order then
-  kill(A.id, r, order, 'stopped', t)
-  end_claim(k, r, 'killed', order.id)
+  kill(A.id, r, order, 'stopped', t, 'last_end', claim_end(r, 'killed', order.id))
   return { 'killed', order.id }
 end
-close_ledger(A.id)
+close_ledger(A.id, r)
 redis.call('ZREM', K.leases, A.id)
-count(r.owner, 'running', -1)
-count(r.owner, 'queued', 1)
+moved(r.owner, 'running', 'queued')
 emit(A.id, 'job.released', t, { worker = A.worker, cause = A.cause })
-to_road(A.id, t)
-end_claim(k, r, 'released')
+to_road(A.id, t, 'last_end', claim_end(r, 'released'))
 return { 'released' }

@@ -3,7 +3,7 @@
 -- caller's now plus its backoff.
 -- KEYS:    live leases road later alive over
 -- READS:   gate
--- MAKES:   job events alive_of tally held calls reserved
+-- MAKES:   job events tally held calls reserved
 -- ARGV:    id worker epoch error due
 -- REPLY:   delayed over killed lost
 -- FLAGS:   allow-oom
@@ -16,22 +16,21 @@ if not holds(r, A.worker, A.epoch) then return { 'lost' } end
 local t = now()
 local order = covering(r)
 if order then
-  kill(A.id, r, order, 'stopped', t, 'error', A.error)
-  end_claim(k, r, 'killed', order.id)
+  kill(A.id, r, order, 'stopped', t, 'error', A.error, 'last_end', claim_end(r, 'killed', order.id))
   return { 'killed', order.id }
 end
 local attempts = string.format('%d', r.attempts + 1)
-count(r.owner, 'running', -1)
 if r.attempts + 1 >= r.max_attempts then
-  over(A.id, r, 'failed', t, { cause = 'attempts' }, 'cause', 'attempts', 'error', A.error, 'attempts', attempts)
-  end_claim(k, r, 'over', 'failed')
+  moved(r.owner, 'running', nil)
+  over(A.id, r, 'failed', t, { cause = 'attempts' }, 'cause', 'attempts', 'error', A.error, 'attempts', attempts,
+    'last_end', claim_end(r, 'over', 'failed'))
   return { 'over', 'failed' }
 end
-close_ledger(A.id)
-redis.call('HSET', k, 'state', 'delayed', 'attempts', attempts, 'error', A.error, 'due_at', A.due)
+close_ledger(A.id, r)
+redis.call('HSET', k, 'state', 'delayed', 'attempts', attempts, 'error', A.error, 'due_at', A.due,
+  'last_end', claim_end(r, 'delayed'))
 redis.call('ZREM', K.leases, A.id)
 redis.call('ZADD', K.later, A.due, A.id)
-count(r.owner, 'delayed', 1)
+moved(r.owner, 'running', 'delayed')
 emit(A.id, 'job.delayed', t, { attempts = r.attempts + 1, error = A.error })
-end_claim(k, r, 'delayed')
 return { 'delayed' }

@@ -1,28 +1,16 @@
--- count: jobs neither over nor under an order, per partition and per owner. An
--- owner's counters are stale, and mean zero, once a fleet order wiped them all.
--- INCLUDE: gate
-local function owner_alive(owner)
-  local k = P.alive_of .. owner
-  local mark = redis.call('HGET', k, 'wiped')
-  if mark ~= gate().wiped then
-    if mark then redis.call('DEL', k) end
-    redis.call('HSET', k, 'wiped', gate().wiped)
-  end
-  return k
-end
-
-local function count(owner, state, by)
+-- count: jobs neither over nor under an order, in one hash of the partition:
+-- '<state>' counts all of them, '<state> <owner>' an owner's. States have no
+-- space in them, so no owner's name can be taken for another field. An owner's
+-- field goes at zero; an order over the fleet lets go of the whole hash.
+local function counted(owner, state, by)
   redis.call('HINCRBY', K.alive, state, by)
-  local k = owner_alive(owner)
-  if redis.call('HINCRBY', k, state, by) == 0 then
-    redis.call('HDEL', k, state)
-    if redis.call('HLEN', k) == 1 then redis.call('DEL', k) end
-  end
+  local field = state .. ' ' .. owner
+  if redis.call('HINCRBY', K.alive, field, by) == 0 then redis.call('HDEL', K.alive, field) end
 end
 
--- forget_wiped: lets an owner's counters go that a fleet order wiped, so that
--- owners who never come back leave nothing.
-local function forget_wiped(owner)
-  local mark = redis.call('HGET', P.alive_of .. owner, 'wiped')
-  if mark and mark ~= gate().wiped then redis.call('DEL', P.alive_of .. owner) end
+-- moved: a job of an owner goes from one state to another. `from` is nil for a
+-- new job, `to` is nil for one that is over, or under an order from now on.
+local function moved(owner, from, to)
+  if from then counted(owner, from, -1) end
+  if to then counted(owner, to, 1) end
 end

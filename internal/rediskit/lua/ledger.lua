@@ -1,6 +1,8 @@
 -- ledger: reservations end with the claim. What was reserved and never settled
 -- is booked as a flagged estimate, never silently freed. It answers how much.
-local function close_ledger(id)
+local function close_ledger(id, r)
+  if r.reserved == '0' then return 0 end
+  r.reserved = '0'
   local k = P.reserved .. id
   local open = redis.call('HGETALL', k)
   if #open == 0 then return 0 end

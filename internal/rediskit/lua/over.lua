@@ -1,5 +1,5 @@
 -- over: a job ends, once, and leaves every place it was in.
--- INCLUDE: time count emit ledger
+-- INCLUDE: time gate count emit ledger
 local function leave_place(id, r)
   if r.state == 'running' then
     redis.call('ZREM', K.leases, id)
@@ -13,7 +13,7 @@ local function leave_place(id, r)
 end
 
 local function over(id, r, outcome, t, event, ...)
-  close_ledger(id)
+  close_ledger(id, r)
   redis.call('HSET', P.job .. id, 'state', outcome, 'outcome', outcome, 'ended_at', t, ...)
   leave_place(id, r)
   redis.call('ZREM', K.live, id)
@@ -25,8 +25,8 @@ end
 -- a claim moves from waiting to its verdict; any other was counted dead by the
 -- order itself and is now booked.
 local function kill(id, r, order, verdict, t, ...)
-  forget_wiped(r.owner) -- first: it reads the gate, and nothing is written if that cannot be read
-  local estimated = close_ledger(id)
+  gate() -- first: nothing is written if it cannot be read
+  local estimated = close_ledger(id, r)
   if estimated > 0 then redis.call('HINCRBY', P.tally .. order.id, 'spent_after', string.format('%d', estimated)) end
   over(id, r, 'killed', t, { order = order.id, by = order.actor, reason = order.reason, verdict = verdict },
     'cause', 'killed', 'order', order.id, 'killed_at', order.at, 'killed_by', order.actor,

@@ -1,20 +1,23 @@
 -- record: the fields of a job that scripts decide on. nil when there is no such
 -- job; false when the key holds something that is no job.
+local decisive = { 'state', 'owner', 'seq', 'entry', 'order', 'worker', 'epoch', 'attempts', 'max_attempts', 'kind', 'losses',
+  'leave', 'spent', 'reserved', 'grants', 'order_at', 'order_by', 'order_reason', 'last_end' }
+
+-- understood_record: the same of fields that were read already, by name.
+local function understood_record(r)
+  if not r.state then return nil end
+  r.attempts, r.max_attempts = tonumber(r.attempts or '0'), tonumber(r.max_attempts or '3')
+  r.losses, r.grants, r.spent = tonumber(r.losses or '0'), tonumber(r.grants or '0'), r.spent or '0'
+  if not (r.owner and tonumber(r.seq or '') and r.attempts and r.max_attempts and r.losses and r.grants) then return false end
+  return r
+end
+
 local function record(k)
-  local v = redis.pcall('HMGET', k, 'state', 'owner', 'seq', 'entry', 'order', 'worker', 'epoch',
-    'attempts', 'max_attempts', 'kind', 'losses', 'leave', 'spent', 'grants', 'order_at', 'order_by', 'order_reason', 'last_end')
+  local v = redis.pcall('HMGET', k, unpack(decisive))
   if v.err then return false end
-  if not v[1] then return nil end
-  if not v[2] then return false end
-  local seq, attempts, max_attempts = tonumber(v[3] or ''), tonumber(v[8] or '0'), tonumber(v[9] or '3')
-  local losses, grants = tonumber(v[11] or '0'), tonumber(v[14] or '0')
-  if not (seq and attempts and max_attempts and losses and grants) then return false end
-  return {
-    state = v[1], owner = v[2], seq = v[3], entry = v[4], order = v[5], worker = v[6], epoch = v[7],
-    attempts = attempts, max_attempts = max_attempts, kind = v[10],
-    losses = losses, leave = v[12], spent = v[13] or '0', grants = grants,
-    order_at = v[15], order_by = v[16], order_reason = v[17], last_end = v[18] or '',
-  }
+  local r = {}
+  for i = 1, #decisive do r[decisive[i]] = v[i] or nil end
+  return understood_record(r)
 end
 
 -- holds: the claim is valid iff running, same worker, same epoch; never the
@@ -23,9 +26,9 @@ local function holds(r, worker, epoch)
   return r and r.state == 'running' and r.worker == worker and r.epoch == epoch
 end
 
--- end_claim: keeps what a claim was answered when it ended, for its retry.
-local function end_claim(k, r, word, more)
-  redis.call('HSET', k, 'last_end', r.epoch .. ' ' .. r.worker .. ' ' .. word .. ' ' .. (more or ''))
+-- claim_end: what a claim is answered when it ends, kept as last_end for its retry.
+local function claim_end(r, word, more)
+  return r.epoch .. ' ' .. r.worker .. ' ' .. word .. ' ' .. (more or '')
 end
 
 -- ended: the reply that this very claim got when it ended, if it was one of

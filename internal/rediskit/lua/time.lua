@@ -1,5 +1,10 @@
 -- time: Redis's clock in microseconds, for people to read. No decision uses it.
+-- A script is one instant.
+local instant
 local function now()
-  local t = redis.call('TIME')
-  return string.format('%d', t[1] * 1000000 + t[2])
+  if not instant then
+    local t = redis.call('TIME')
+    instant = string.format('%d', t[1] * 1000000 + t[2])
+  end
+  return instant
 end

@@ -3,7 +3,7 @@
 -- an operator decided. Retried, it answers the same.
 -- KEYS:    later road wake live leases alive over
 -- READS:   gate
--- MAKES:   job events alive_of tally held calls reserved
+-- MAKES:   job events tally held calls reserved
 -- ARGV:    id answers budget
 -- REPLY:   resumed killed over not_parked unknown
 -- INCLUDE: over road record
@@ -24,8 +24,7 @@ redis.call('ZREM', K.later, A.id)
 redis.call('HDEL', k, 'park_reason', 'questions', 'blocked_by')
 if A.answers ~= '' then redis.call('HSET', k, 'answers', A.answers) end
 if A.budget ~= '' then redis.call('HSET', k, 'budget', A.budget) end
-count(r.owner, 'parked', -1)
-count(r.owner, 'queued', 1)
+moved(r.owner, 'parked', 'queued')
 emit(A.id, 'job.resumed', t, {})
 to_road(A.id, t)
 return { 'resumed', 'queued' }

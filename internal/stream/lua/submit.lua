@@ -3,10 +3,10 @@
 -- so that a retry of an accepted submit is answered while the fleet is frozen.
 -- KEYS:    seq road wake live index alive owned idem
 -- READS:   gate
--- MAKES:   job events alive_of
+-- MAKES:   job events
 -- ARGV:    id owner submitter kind labels input budget max_attempts timeout digest floor idem_seconds
 -- REPLY:   created exists conflict frozen blocked
--- INCLUDE: time count emit road
+-- INCLUDE: time gate count emit road
 local seen = redis.call('GET', K.idem)
 if seen then
   local id, digest = string.match(seen, '^(%S+) (%S+)$')
@@ -17,21 +17,22 @@ if gate().frozen then
   local f = redis.call('HMGET', K.gate, 'reason', 'incident', 'actor')
   return { 'frozen', f[1] or '', f[2] or '', f[3] or '' }
 end
-local block = blocking(A.owner, A.kind, cjson.decode(A.labels))
+local block = #gate().rules > 0 and blocking(A.owner, A.kind, cjson.decode(A.labels))
 if block then return { 'blocked', block.order, block.reason } end
 
 local t = now()
-local last = redis.call('GET', K.seq)
-if tonumber(last or '0') < tonumber(A.floor) then redis.call('SET', K.seq, A.floor) end
 local seq = redis.call('INCR', K.seq)
-redis.call('HSET', P.job .. A.id, 'id', A.id, 'owner', A.owner, 'submitter', A.submitter, 'kind', A.kind,
-  'labels', A.labels, 'input', A.input, 'budget', A.budget, 'max_attempts', A.max_attempts,
-  'timeout', A.timeout, 'seq', seq, 'created_at', t, 'attempts', '0', 'spent', '0', 'reserved', '0')
+if seq <= tonumber(A.floor) then
+  redis.call('SET', K.seq, A.floor)
+  seq = redis.call('INCR', K.seq)
+end
 redis.call('ZADD', K.live, seq, A.id)
 redis.call('ZADD', K.index, seq, A.id)
 redis.call('ZADD', K.owned, seq, A.id)
 redis.call('SET', K.idem, A.id .. ' ' .. A.digest, 'EX', A.idem_seconds)
-count(A.owner, 'queued', 1)
+moved(A.owner, nil, 'queued')
 emit(A.id, 'job.queued', t, { owner = A.owner, kind = A.kind })
-to_road(A.id, t)
+to_road(A.id, t, 'id', A.id, 'owner', A.owner, 'submitter', A.submitter, 'kind', A.kind,
+  'labels', A.labels, 'input', A.input, 'budget', A.budget, 'max_attempts', A.max_attempts,
+  'timeout', A.timeout, 'seq', seq, 'created_at', t, 'attempts', '0', 'spent', '0', 'reserved', '0')
 return { 'created', A.id, seq }
