@@ -9,6 +9,8 @@ GO    ?= go
 PKG   ?= ./...
 RUN   ?= .
 SOAK  ?= 1h
+TORTURE ?= 8m
+SEED    ?= 0
 FUZZ  ?= 30s
 IMAGE ?= gavel-redis:test
 
@@ -92,6 +94,13 @@ deploy-smoke: ## run deploy/compose.yaml with those images: kill, drain, crash, 
 bench: ## measure Gavel beside its peers (bench/ is a module of its own)
 	@scripts/redis.sh ensure
 	cd bench && $(GO) run . -out results.json
+
+.PHONY: torture
+torture: ## a fleet of real processes under faults for TORTURE=8m (SEED=n), judged by independent checkers
+	@scripts/redis.sh ensure
+	@mkdir -p bin/torture
+	$(GO) build -trimpath -o bin/torture/ ./cmd/dispatcher ./cmd/worker ./cmd/gavel ./torture
+	bin/torture/torture -bin bin/torture -for $(TORTURE) -seed $(SEED)
 
 .PHONY: stories
 stories: ## all stories, the long ones with the timings of production too

@@ -58,6 +58,14 @@ func mayImport() map[string]string {
 		"redistest":      "",
 		"redistest/spec": "job rediskit redistest",
 
+		// Torture shares nothing with the product that it judges.
+		"torture":         "torture/history torture/judge torture/load torture/nemesis torture/rig",
+		"torture/history": "",
+		"torture/judge":   "torture/history",
+		"torture/rig":     "torture/history",
+		"torture/load":    "torture/history torture/rig",
+		"torture/nemesis": "torture/history torture/rig torture/load",
+
 		// For everybody else's programs.
 		"client":   "",
 		"examples": "",

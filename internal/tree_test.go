@@ -130,7 +130,14 @@ func (tr tree) product() (out []source) {
 }
 
 // testsOnly says whether a room serves tests alone.
-func testsOnly(room string) bool { return room == "redistest" || strings.HasPrefix(room, "redistest/") }
+func testsOnly(room string) bool {
+	for _, bench := range []string{"redistest", "torture"} {
+		if room == bench || strings.HasPrefix(room, bench+"/") {
+			return true
+		}
+	}
+	return false
+}
 
 // reach is all that a room's product code imports, directly or through rooms,
 // each with the chain that leads there.

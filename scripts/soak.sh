@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs all tests again and again until the time is up, each round in another
-# order, and says how many rounds failed. The output of a failed round is kept.
+# order and followed by a run of torture with a seed of its own, and says how
+# many rounds failed. The output of a failed round is kept.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,7 +18,7 @@ end=$((SECONDS + seconds)) rounds=0 failed=0
 while [ $SECONDS -lt $end ]; do
   rounds=$((rounds + 1))
   log=bin/soak/round-$rounds.log
-  if go test -race -p 2 -timeout 10m -count=1 -shuffle=on ./... >"$log" 2>&1; then
+  if go test -race -p 2 -timeout 10m -count=1 -shuffle=on ./... >"$log" 2>&1 && make torture TORTURE=10m >>"$log" 2>&1; then
     rm "$log"
   else
     failed=$((failed + 1))

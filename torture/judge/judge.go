@@ -1,0 +1,147 @@
+package judge
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/rtfm-si/gavel/torture/history"
+)
+
+// Terms are what a fleet was told, and what it promises by that.
+type Terms struct {
+	Fleet      string
+	Partitions int
+	// Permit is how old a permit may be; Trust is S, Take is T.
+	Permit, Trust, Take time.Duration
+	// Leave is how long a process may take to leave.
+	Leave time.Duration
+	// Slack is what a quiet machine may be late.
+	Slack time.Duration
+	// Slots is how many calls a process may let out when it wakes.
+	Slots int
+}
+
+// Breach is a promise that was not kept.
+type Breach struct{ Checker, Text string }
+
+// Case is a run to be judged.
+type Case struct {
+	Terms
+
+	events []history.Event
+	dump   history.Dump
+	// exports are the files of the sealed audit.
+	exports []string
+
+	acts   []act
+	jobs   map[string]*record
+	orders map[string][]*order
+	calls  []*call
+	pauses map[string][]span
+	stalls []span
+	issued map[issuedIn]int
+
+	// Figures are what the checkers measured on the way.
+	Figures Figures
+
+	breaches []Breach
+	checker  string
+}
+
+// Figures are for the report.
+type Figures struct {
+	// Late is, for each order, how long after it the last new paid call came.
+	Late []time.Duration
+	// Cut is how long after its order a call under way went on.
+	Cut []time.Duration
+	// AtWaking counts calls that a process let out as it woke from a pause.
+	AtWaking int
+	Verdicts map[string]int
+	Outcomes map[string]int
+	Claims   int
+	Stall    time.Duration
+}
+
+// New opens the case of a run in a directory.
+func New(dir string, t Terms, exports []string) (*Case, error) {
+	events, err := history.Read(dir)
+	if err != nil {
+		return nil, fmt.Errorf("judge: %w", err)
+	}
+	dump, err := history.ReadDump(dir)
+	if err != nil {
+		return nil, fmt.Errorf("judge: %w", err)
+	}
+	return newCase(t, events, dump, exports), nil
+}
+
+func newCase(t Terms, events []history.Event, dump history.Dump, exports []string) *Case {
+	c := &Case{Terms: t, events: events, dump: dump, exports: exports, Figures: Figures{Verdicts: map[string]int{}, Outcomes: map[string]int{}}}
+	c.acts = pair(events)
+	c.readNotes()
+	c.readRecords()
+	c.readCalls()
+	return c
+}
+
+// checker is one way to look at a case.
+type checker struct {
+	name string
+	look func(*Case)
+}
+
+func checkers() []checker {
+	return []checker{
+		{"conservation", conservation},
+		{"idempotency", idempotency},
+		{"moves", moves},
+		{"claims", claims},
+		{"single", single},
+		{"killed", killed},
+		{"bound", bound},
+		{"cut", cut},
+		{"confirmed", confirmed},
+		{"freeze", freeze},
+		{"receipts", receipts},
+		{"register", register},
+		{"checkpoints", checkpoints},
+		{"audit", audit},
+		{"money", money},
+		{"residue", residue},
+		{"exits", exits},
+		{"answers", answers},
+	}
+}
+
+// Names are those of all checkers.
+func Names() (out []string) {
+	for _, k := range checkers() {
+		out = append(out, k.name)
+	}
+	return out
+}
+
+// Judge asks every checker and returns what they found.
+func (c *Case) Judge() []Breach {
+	for _, k := range checkers() {
+		c.checker = k.name
+		k.look(c)
+	}
+	return c.breaches
+}
+
+func (c *Case) breach(format string, args ...any) {
+	c.breaches = append(c.breaches, Breach{c.checker, fmt.Sprintf(format, args...)})
+}
+
+// slack is how late something between two instants may be seen.
+func (c *Case) slack(from, to int64) time.Duration {
+	longest := time.Duration(0)
+	from = min(from, to)
+	for _, s := range c.stalls {
+		if s.to >= from && s.from <= to {
+			longest = max(longest, time.Duration(s.to-s.from)*time.Microsecond)
+		}
+	}
+	return c.Slack + 2*longest
+}

@@ -1,0 +1,81 @@
+package nemesis
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/rtfm-si/gavel/torture/rig"
+)
+
+func ofWorkers() []Nemesis {
+	return []Nemesis{
+		{"worker-sigkill", "jobs it held", killWorker},
+		{"worker-paused-short", "jobs it held", func(ctx context.Context, s *Strike) int64 {
+			return s.stopWorker(ctx, rig.Trust/3, rig.Trust-100*time.Millisecond)
+		}},
+		{"worker-paused-long", "jobs it held", func(ctx context.Context, s *Strike) int64 {
+			return s.stopWorker(ctx, rig.Take+rig.Renew, 2*rig.Take)
+		}},
+		{"worker-paused-under-kill", "orders accepted meanwhile", pausedUnderKill},
+		{"workers-rolling-restart", "jobs they held", rolling},
+		{"workers-sigterm-storm", "jobs they held", termStorm},
+	}
+}
+
+func killWorker(ctx context.Context, s *Strike) int64 {
+	m := s.worker()
+	n := s.held(ctx, m)
+	m.Kill()
+	pause(ctx, s.between(50*time.Millisecond, rig.Take))
+	_ = m.Start() // the supervisor tries again, and says so
+	return n
+}
+
+func (s *Strike) stopWorker(ctx context.Context, low, high time.Duration) int64 {
+	m := s.worker()
+	n := s.held(ctx, m)
+	_ = m.Pause() // a process that has ended is not paused
+	pause(ctx, s.between(low, high))
+	_ = m.Continue()
+	return n
+}
+
+// pausedUnderKill kills what a worker runs while it cannot hear of it.
+func pausedUnderKill(ctx context.Context, s *Strike) int64 {
+	m := s.worker()
+	_ = m.Pause()
+	took := s.Load.KillHeldBy(ctx, m.Name())
+	pause(ctx, s.between(0, rig.Take+rig.Trust))
+	_ = m.Continue()
+	return int64(took)
+}
+
+func rolling(ctx context.Context, s *Strike) int64 {
+	var n int64
+	for _, m := range s.Rig.Workers {
+		n += s.held(ctx, m)
+		m.Term(1, s.calm())
+		_ = m.Start()
+		if !pause(ctx, s.between(0, 300*time.Millisecond)) {
+			break
+		}
+	}
+	return n
+}
+
+// termStorm sends every worker away at once, some of them twice.
+func termStorm(ctx context.Context, s *Strike) int64 {
+	var n int64
+	var wg sync.WaitGroup
+	for _, m := range s.Rig.Workers {
+		n += s.held(ctx, m)
+		times := 1 + s.IntN(3)
+		wg.Go(func() { m.Term(times, false) })
+	}
+	wg.Wait()
+	for _, m := range s.Rig.Workers {
+		_ = m.Start()
+	}
+	return n
+}

@@ -1,0 +1,224 @@
+package rig
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/rtfm-si/gavel/torture/history"
+)
+
+// Redis is a redis-server with an append-only file, and an administrator's
+// connection to it that no fault strikes.
+type Redis struct {
+	dir, bin string
+	addr     string
+	Admin    *redis.Client
+
+	mu   sync.Mutex
+	proc *process
+}
+
+func startRedis(ctx context.Context, dir string) (*Redis, error) {
+	bin, err := exec.LookPath("redis-server")
+	if err != nil {
+		return nil, fmt.Errorf("torture needs a redis-server on the PATH (make redis gets one): %w", err)
+	}
+	data := filepath.Join(dir, "redis")
+	if err := os.MkdirAll(data, 0o750); err != nil {
+		return nil, fmt.Errorf("a place for redis: %w", err)
+	}
+	addr, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	r := &Redis{dir: data, bin: bin, addr: addr}
+	r.Admin = redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1, ContextTimeoutEnabled: true, ReadTimeout: 5 * time.Second})
+	return r, r.Start(ctx)
+}
+
+// freeAddr finds a port below those that the kernel gives to clients, so that
+// it is still free when what listened there is started again.
+func freeAddr() (string, error) {
+	var err error
+	for range 200 {
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(20000+int(time.Now().UnixNano()/1000%12000)))
+		var ln net.Listener
+		if ln, err = net.Listen("tcp", addr); err == nil {
+			return addr, ln.Close()
+		}
+	}
+	return "", fmt.Errorf("no port is free: %w", err)
+}
+
+// Start starts the server, on the data that it had.
+func (r *Redis) Start(ctx context.Context) error {
+	_, port, _ := net.SplitHostPort(r.addr)
+	cmd := exec.Command(r.bin, "--port", port, "--bind", "127.0.0.1", "--dir", r.dir, "--save", "",
+		"--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction", "--protected-mode", "no")
+	p, err := launch(filepath.Dir(r.dir)+"/logs", "redis", "Ready to accept connections", cmd)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.proc = p
+	r.mu.Unlock()
+	return r.ready(ctx)
+}
+
+func (r *Redis) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	for {
+		err := r.Admin.Ping(ctx).Err()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func (r *Redis) process() *process {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.proc
+}
+
+// Kill ends the server as a crash does.
+func (r *Redis) Kill() { r.process().kill() }
+
+// Signal sends SIGSTOP or SIGCONT.
+func (r *Redis) Signal(sig syscall.Signal) error { return r.process().signal(sig) }
+
+// HeldBy counts the jobs that a worker has a lease on.
+func (r *Redis) HeldBy(ctx context.Context, fleet string, partitions int, worker string) int {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	n := 0
+	for p := range partitions {
+		slot := fmt.Sprintf("{%s:%d}:", fleet, p)
+		for _, id := range r.Admin.ZRange(ctx, slot+"leases", 0, -1).Val() {
+			if worker == "" || r.Admin.HGet(ctx, slot+"job:"+id, "worker").Val() == worker {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// Info is a number of INFO, 0 when it is not there.
+func (r *Redis) Info(ctx context.Context, section, name string) int64 {
+	text := r.Admin.Info(ctx, section).Val()
+	for line := range strings.SplitSeq(text, "\r\n") {
+		if rest, ok := strings.CutPrefix(line, name+":"); ok {
+			rest = strings.TrimPrefix(rest, "count=")
+			n, _ := strconv.ParseInt(rest, 10, 64)
+			return n
+		}
+	}
+	return 0
+}
+
+// Dump reads all that Redis holds.
+func (r *Redis) Dump(ctx context.Context) (history.Dump, error) {
+	d := history.Dump{}
+	it := r.Admin.Scan(ctx, 0, "*", 1000).Iterator()
+	for it.Next(ctx) {
+		v, err := r.value(ctx, it.Val())
+		if errors.Is(err, redis.Nil) {
+			continue // gone since
+		}
+		if err != nil {
+			return nil, fmt.Errorf("dump %s: %w", it.Val(), err)
+		}
+		d[it.Val()] = v
+	}
+	if err := it.Err(); err != nil {
+		return nil, fmt.Errorf("dump: %w", err)
+	}
+	return d, nil
+}
+
+func (r *Redis) value(ctx context.Context, key string) (v history.Value, err error) {
+	v.Type = r.Admin.Type(ctx, key).Val()
+	switch v.Type {
+	case "string":
+		v.Text, err = r.Admin.Get(ctx, key).Result()
+	case "hash":
+		v.Hash, err = r.Admin.HGetAll(ctx, key).Result()
+	case "list":
+		v.List, err = r.Admin.LRange(ctx, key, 0, -1).Result()
+	case "set":
+		v.List, err = r.Admin.SMembers(ctx, key).Result()
+	case "zset":
+		var all []redis.Z
+		all, err = r.Admin.ZRangeWithScores(ctx, key, 0, -1).Result()
+		v.Scores = map[string]string{}
+		for _, z := range all {
+			v.Scores[fmt.Sprint(z.Member)] = strconv.FormatFloat(z.Score, 'f', -1, 64)
+		}
+	case "stream":
+		v.Stream, v.Pending, err = r.stream(ctx, key)
+	}
+	return v, err
+}
+
+func (r *Redis) stream(ctx context.Context, key string) (out []history.Entry, pending int64, err error) {
+	for from := "-"; ; {
+		page, err := r.Admin.XRangeN(ctx, key, from, "+", 1000).Result()
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, m := range page {
+			e := history.Entry{ID: m.ID, Fields: map[string]string{}}
+			for k, v := range m.Values {
+				e.Fields[k] = fmt.Sprint(v)
+			}
+			out = append(out, e)
+			from = "(" + m.ID
+		}
+		if len(page) < 1000 {
+			break
+		}
+	}
+	groups, err := r.Admin.XInfoGroups(ctx, key).Result()
+	for _, g := range groups {
+		pending += g.Pending
+	}
+	return out, pending, err
+}
+
+// Sealed waits until the whole audit was chained, signed and exported.
+func (r *Rig) Sealed(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	for {
+		behind := ""
+		for p := range r.Partitions {
+			slot := fmt.Sprintf("{%s:%d}:", Name, p)
+			want := r.Redis.Admin.Get(ctx, slot+"audit_n").Val()
+			if got := r.Redis.Admin.HGet(ctx, slot+"seal", "n").Val(); got != want {
+				behind = fmt.Sprintf("partition %d has %s entries and %s are sealed", p, want, got)
+			}
+		}
+		if behind == "" {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.New(behind)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}

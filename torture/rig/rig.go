@@ -1,0 +1,393 @@
+package rig
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rtfm-si/gavel/torture/history"
+)
+
+// The timing of a tortured fleet: short, so that much happens; with the rules
+// between the three numbers kept.
+const (
+	Renew = 300 * time.Millisecond
+	Trust = 1200 * time.Millisecond
+	Take  = 2 * time.Second
+	// PermitAge is what the README promises: no new paid call later than this.
+	PermitAge = 250 * time.Millisecond
+	// Grace and Settle are those of the drain, Patience that with deaf work.
+	Grace    = 1500 * time.Millisecond
+	Settle   = 2 * time.Second
+	Patience = 4 * time.Second
+)
+
+// Name is the fleet's.
+const Name = "torture"
+
+// Config is how large a fleet is.
+type Config struct {
+	// Dir is where everything that the run leaves goes; Bin where the binaries are.
+	Dir, Bin                                string
+	Dispatchers, Workers, Slots, Partitions int
+	// Owners have a credential each, beside the admin's.
+	Owners []string
+}
+
+// Rig is a fleet on its ground.
+type Rig struct {
+	Config
+
+	Clock       history.Clock
+	Redis       *Redis
+	Witness     *Witness
+	Dispatchers []*Member
+	Workers     []*Member
+
+	ctx   context.Context //nolint:containedctx // the rig's own life
+	stop  context.CancelFunc
+	wg    sync.WaitGroup
+	mu    sync.Mutex
+	logs  []*history.Log
+	bases []string
+	note  *history.Log
+}
+
+// Member is a place for a process: one runs after the other there, each under a
+// name of its own, on the place's link.
+type Member struct {
+	rig    *Rig
+	place  string
+	binary string
+	listen string
+	Link   *Link
+
+	mu   sync.Mutex
+	n    int
+	name string
+	proc *process
+	down bool // on purpose: nobody but who took it down starts it again
+}
+
+func secretOf(who string) string { return "secret-of-" + who }
+
+// Start brings a fleet up.
+func Start(ctx context.Context, cfg Config) (*Rig, error) {
+	ctx, stop := context.WithCancel(ctx)
+	r := &Rig{Config: cfg, Clock: history.NewClock(), ctx: ctx, stop: stop}
+	if err := os.MkdirAll(filepath.Join(cfg.Dir, "logs"), 0o750); err != nil {
+		return nil, fmt.Errorf("a place for the run: %w", err)
+	}
+	var err error
+	if r.note, err = r.Log("rig"); err == nil {
+		err = r.writeKeys()
+	}
+	if err == nil {
+		r.Redis, err = startRedis(ctx, cfg.Dir)
+	}
+	if err == nil {
+		err = r.startWitness()
+	}
+	for i := range cfg.Dispatchers {
+		err = errors.Join(err, r.join(&r.Dispatchers, fmt.Sprintf("d%d", i+1), "dispatcher"))
+	}
+	for i := range cfg.Workers {
+		err = errors.Join(err, r.join(&r.Workers, fmt.Sprintf("w%d", i+1), "worker"))
+	}
+	r.wg.Go(func() { watchStalls(ctx, r.note) })
+	return r, err
+}
+
+// Log opens the history of a proc; the rig closes it.
+func (r *Rig) Log(proc string) (*history.Log, error) {
+	l, err := history.Open(r.Dir, proc, r.Clock)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.logs = append(r.logs, l)
+	return l, nil
+}
+
+// Client is a client that writes under the name of proc and asks as who.
+func (r *Rig) Client(proc, who string) (*Client, error) {
+	l, err := r.Log(proc)
+	if err != nil {
+		return nil, err
+	}
+	return newClient(l, secretOf(who), r.bases), nil
+}
+
+func (r *Rig) startWitness() error {
+	l, err := r.Log("witness")
+	if err != nil {
+		return err
+	}
+	r.Witness, err = newWitness(l, r.whose)
+	return err
+}
+
+func (r *Rig) whose(inode string) string {
+	for _, w := range r.Workers {
+		if p, name := w.process(); inode != "" && p != nil && holds(p.pid(), inode) {
+			return name
+		}
+	}
+	return ""
+}
+
+func (r *Rig) writeKeys() error {
+	type key struct {
+		ID      string   `json:"id"`
+		Subject string   `json:"subject"`
+		Owner   string   `json:"owner,omitempty"`
+		Roles   []string `json:"roles"`
+		Hash    string   `json:"hash"`
+	}
+	keys := []key{{Subject: "adam", Roles: []string{"admin"}}}
+	for _, o := range r.Owners {
+		keys = append(keys, key{Subject: o, Owner: o, Roles: []string{"owner"}})
+	}
+	var out []byte
+	for _, k := range keys {
+		sum := sha256.Sum256([]byte(secretOf(k.Subject)))
+		k.ID, k.Hash = "key-"+k.Subject, "sha256:"+hex.EncodeToString(sum[:])
+		line, err := json.Marshal(k)
+		if err != nil {
+			return fmt.Errorf("write the keys: %w", err)
+		}
+		out = append(append(out, line...), '\n')
+	}
+	if err := os.WriteFile(r.path("people.keys"), out, 0o600); err != nil {
+		return fmt.Errorf("write the keys: %w", err)
+	}
+	public, err := exec.CommandContext(r.ctx, filepath.Join(r.Bin, "gavel"), "audit", "key", r.path("audit.key")).Output()
+	if err != nil {
+		return fmt.Errorf("make the audit's key: %w", err)
+	}
+	if err := os.WriteFile(r.path("audit.pub"), public, 0o600); err != nil {
+		return fmt.Errorf("write the audit's key: %w", err)
+	}
+	return nil
+}
+
+func (r *Rig) path(name string) string { return filepath.Join(r.Dir, name) }
+
+func (r *Rig) join(to *[]*Member, place, binary string) error {
+	l, err := newLink(r.Redis.addr)
+	if err != nil {
+		return err
+	}
+	m := &Member{rig: r, place: place, binary: binary, Link: l}
+	if binary == "dispatcher" {
+		if m.listen, err = freeAddr(); err != nil {
+			return err
+		}
+		r.bases = append(r.bases, "http://"+m.listen)
+	}
+	*to = append(*to, m)
+	return m.Start()
+}
+
+func (m *Member) environment(name string) []string {
+	r := m.rig
+	vars := []string{
+		"GAVEL_REDIS_URL=" + m.Link.URL(), "GAVEL_FLEET=" + Name, fmt.Sprintf("GAVEL_PARTITIONS=%d", r.Partitions),
+		"GAVEL_LEASE_RENEW=" + Renew.String(), "GAVEL_LEASE_TRUST=" + Trust.String(), "GAVEL_LEASE_TAKE=" + Take.String(),
+		"GAVEL_CANARY=true", "PATH=" + os.Getenv("PATH"), "GORACE=halt_on_error=1",
+	}
+	if m.binary == "dispatcher" {
+		return append(vars, "GAVEL_LISTEN="+m.listen, "GAVEL_KEYS_FILE="+r.path("people.keys"), "GAVEL_SHUTDOWN=3s",
+			"GAVEL_AUDIT_KEY_FILE="+r.path("audit.key"), "GAVEL_AUDIT_EXPORT="+r.path("audit-"+m.place+".jsonl"))
+	}
+	return append(vars, "GAVEL_WORKER_ID="+name, "GAVEL_WORKER_LISTEN=127.0.0.1:0", fmt.Sprintf("GAVEL_SLOTS=%d", r.Slots),
+		"GAVEL_POLL=200ms", "GAVEL_BACKOFF=100ms", "GAVEL_DRAIN_GRACE="+Grace.String(), "GAVEL_DRAIN_SETTLE="+Settle.String(),
+		"GAVEL_KILL_PATIENCE="+Patience.String(), "GAVEL_MODEL_URL=http://127.0.0.1:1/v1", "GAVEL_MODEL=gpt-4.1-mini")
+}
+
+// Start starts the next process of the place, if none runs there.
+func (m *Member) Start() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.proc != nil && m.proc.alive() {
+		return nil
+	}
+	m.down = false
+	m.n++
+	m.name = fmt.Sprintf("%s-%d", m.place, m.n)
+	cmd := exec.Command(filepath.Join(m.rig.Bin, m.binary))
+	cmd.Env = m.environment(m.name)
+	p, err := launch(m.rig.path("logs"), m.name, "", cmd)
+	if err != nil {
+		return err
+	}
+	m.proc = p
+	m.rig.note.Add(history.Event{Type: history.Note, Op: "start", Worker: m.name, Args: Args("pid", p.pid())})
+	return nil
+}
+
+func (m *Member) process() (*process, string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.proc, m.name
+}
+
+// Name is that of the process that runs here.
+func (m *Member) Name() string {
+	_, name := m.process()
+	return name
+}
+
+// Kill ends the process as a crash does.
+func (m *Member) Kill() {
+	p, name := m.process()
+	m.takeDown()
+	m.rig.note.Add(history.Event{Type: history.Note, Op: "sigkill", Worker: name})
+	p.kill()
+}
+
+// Ended writes down how a process ended that nobody had asked to.
+func (m *Member) Ended() {
+	p, name := m.process()
+	m.rig.note.Add(history.Event{Type: history.Note, Op: "ended", Worker: name, Args: Args("code", p.cmd.ProcessState.ExitCode())})
+}
+
+func (m *Member) takeDown() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.down = true
+}
+
+// Fell says whether the process here has ended and nobody wanted it to.
+func (m *Member) Fell() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return !m.down && m.proc != nil && !m.proc.alive()
+}
+
+// Pause stops the process, and writes down when it was.
+func (m *Member) Pause() error { return m.signal(syscall.SIGSTOP, "stopped") }
+
+// Continue lets it go on.
+func (m *Member) Continue() error { return m.signal(syscall.SIGCONT, "continued") }
+
+func (m *Member) signal(sig syscall.Signal, op string) error {
+	p, name := m.process()
+	if !p.alive() {
+		return nil
+	}
+	if sig == syscall.SIGSTOP {
+		m.rig.note.Add(history.Event{Type: history.Note, Op: op, Worker: name})
+	}
+	err := p.signal(sig)
+	if sig == syscall.SIGCONT {
+		m.rig.note.Add(history.Event{Type: history.Note, Op: op, Worker: name})
+	}
+	return err
+}
+
+// Term asks the process to leave, times over, and waits for its end. calm says
+// that no fault is at work that could keep it.
+func (m *Member) Term(times int, calm bool) {
+	p, name := m.process()
+	if !p.alive() {
+		return
+	}
+	m.takeDown()
+	begun := time.Now()
+	for range times {
+		_ = p.signal(syscall.SIGTERM) // it may be gone after the first
+		time.Sleep(10 * time.Millisecond)
+	}
+	code, ended := p.ends(Grace + Settle + Patience + 10*time.Second)
+	if !ended {
+		p.kill()
+	}
+	m.rig.note.Add(history.Event{Type: history.Note, Op: "left", Worker: name, Args: Args(
+		"code", code, "ended", ended, "calm", calm, "times", times, "ns", int64(time.Since(begun)))})
+}
+
+// Ready waits until every worker that runs is in the table of each partition.
+func (r *Rig) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	for {
+		missing := ""
+		for p := range r.Partitions {
+			for _, w := range r.Workers {
+				if r.Redis.Admin.ZScore(ctx, fmt.Sprintf("{%s:%d}:workers", Name, p), w.Name()).Err() != nil {
+					missing = fmt.Sprintf("%s is not in the table of partition %d", w.Name(), p)
+				}
+			}
+		}
+		if missing == "" {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.New(missing)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// Verify has the product's own command verify the audit, the live log against
+// the exports.
+func (r *Rig) Verify(ctx context.Context) (string, error) {
+	args := []string{"audit", "verify", "--public-key", r.path("audit.pub"), "--live"}
+	for _, e := range r.Exports() {
+		if _, err := os.Stat(e); err == nil {
+			args = append(args, e)
+		}
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(r.Bin, "gavel"), args...)
+	cmd.Env = []string{"GAVEL_URL=" + r.bases[0], "GAVEL_KEY=" + secretOf("adam")}
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// Exports are the files that the dispatchers seal the audit into.
+func (r *Rig) Exports() (files []string) {
+	for _, m := range r.Dispatchers {
+		files = append(files, r.path("audit-"+m.place+".jsonl"))
+	}
+	return files
+}
+
+// Close ends what still runs, and the history.
+func (r *Rig) Close() error {
+	r.stop()
+	r.wg.Wait()
+	for _, m := range append(append([]*Member{}, r.Workers...), r.Dispatchers...) {
+		if p, _ := m.process(); p != nil {
+			p.kill()
+		}
+		m.Link.shut()
+	}
+	var err error
+	if r.Witness != nil {
+		err = r.Witness.server.Close()
+	}
+	if r.Redis != nil {
+		if p := r.Redis.process(); p != nil {
+			p.kill()
+		}
+		err = errors.Join(err, r.Redis.Admin.Close())
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range r.logs {
+		err = errors.Join(err, l.Close())
+	}
+	return err
+}

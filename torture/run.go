@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rtfm-si/gavel/torture/judge"
+	"github.com/rtfm-si/gavel/torture/load"
+	"github.com/rtfm-si/gavel/torture/nemesis"
+	"github.com/rtfm-si/gavel/torture/rig"
+)
+
+// settings are what a run can be repeated by.
+type settings struct {
+	Seed                                    uint64
+	For, Pace, Patience                     time.Duration
+	Dispatchers, Workers, Slots, Partitions int
+	Owners                                  int
+	Only                                    []string
+	Bin, Dir                                string `json:"-"`
+}
+
+// owners are the tenants of the fleet.
+func (s settings) owners() (out []string) {
+	for i := range s.Owners {
+		out = append(out, fmt.Sprintf("owner%d", i+1))
+	}
+	return out
+}
+
+func (s settings) terms() judge.Terms {
+	return judge.Terms{
+		Fleet: rig.Name, Partitions: s.Partitions, Permit: rig.PermitAge, Trust: rig.Trust, Take: rig.Take,
+		Leave: rig.Grace + rig.Settle + rig.Patience + time.Second, Slack: 250 * time.Millisecond, Slots: s.Slots,
+	}
+}
+
+func parse(args []string, out io.Writer) (s settings, err error) {
+	f := flag.NewFlagSet("torture", flag.ContinueOnError)
+	f.SetOutput(out)
+	replay := f.String("replay", "", "directory of a run whose seed and schedule to repeat")
+	only := f.String("only", "", "names of the faults that strike, separated by commas; default all")
+	f.Uint64Var(&s.Seed, "seed", 0, "what everything follows from; 0 draws one")
+	f.DurationVar(&s.For, "for", time.Minute, "how long faults strike")
+	f.DurationVar(&s.Pace, "pace", 250*time.Millisecond, "how often each owner submits")
+	f.DurationVar(&s.Patience, "patience", time.Minute, "how long each step of the end may take")
+	f.IntVar(&s.Dispatchers, "dispatchers", 2, "number of dispatchers")
+	f.IntVar(&s.Workers, "workers", 4, "number of workers")
+	f.IntVar(&s.Slots, "slots", 6, "slots of each worker")
+	f.IntVar(&s.Partitions, "partitions", 2, "number of partitions")
+	f.IntVar(&s.Owners, "owners", 4, "number of owners")
+	f.StringVar(&s.Bin, "bin", "bin", "directory of the binaries dispatcher, worker and gavel")
+	f.StringVar(&s.Dir, "dir", "", "directory for what the run leaves; default is a new temporary one")
+	if err := f.Parse(args); err != nil {
+		return s, fmt.Errorf("flags: %w", err)
+	}
+	if *only != "" {
+		s.Only = strings.Split(*only, ",")
+	}
+	if *replay != "" {
+		bin, dir := s.Bin, s.Dir
+		raw, err := os.ReadFile(filepath.Join(*replay, "settings.json"))
+		if err == nil {
+			err = json.Unmarshal(raw, &s)
+		}
+		if err != nil {
+			return s, fmt.Errorf("replay: %w", err)
+		}
+		s.Bin, s.Dir = bin, dir
+	}
+	if s.Seed == 0 {
+		s.Seed = rand.Uint64N(1 << 32)
+	}
+	return s, s.place()
+}
+
+// place makes the run's directory, and keeps in it what the run is repeated by.
+func (s *settings) place() (err error) {
+	if s.Dir == "" {
+		if s.Dir, err = os.MkdirTemp("", "gavel-torture-"); err != nil {
+			return fmt.Errorf("a place for the run: %w", err)
+		}
+	}
+	if err := os.MkdirAll(s.Dir, 0o750); err != nil {
+		return fmt.Errorf("a place for the run: %w", err)
+	}
+	raw, err := json.MarshalIndent(s, "", "  ")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(s.Dir, "settings.json"), raw, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("keep the settings: %w", err)
+	}
+	return nil
+}
+
+// run does what the arguments say; 1 means that promises were broken.
+func run(ctx context.Context, args []string, out io.Writer) (int, error) {
+	if len(args) == 2 && args[0] == "judge" {
+		s := settings{Dir: args[1]}
+		raw, err := os.ReadFile(filepath.Join(s.Dir, "settings.json"))
+		if err == nil {
+			err = json.Unmarshal(raw, &s)
+		}
+		if err != nil {
+			return 2, fmt.Errorf("judge: %w", err)
+		}
+		return pronounce(s, out, nil)
+	}
+	s, err := parse(args, out)
+	if err != nil {
+		return 2, err
+	}
+	_, _ = fmt.Fprintf(out, "torture: seed %d, %s of faults, %d dispatchers, %d workers of %d slots, %d partitions; history in %s\n",
+		s.Seed, s.For, s.Dispatchers, s.Workers, s.Slots, s.Partitions, s.Dir)
+	found, err := torment(ctx, s, out)
+	if err != nil {
+		return 2, err
+	}
+	return pronounce(s, out, found)
+}
+
+// torment runs the fleet to its end. What it returns are the breaches that show
+// while the fleet still stands.
+func torment(ctx context.Context, s settings, out io.Writer) (found []judge.Breach, err error) {
+	r, err := rig.Start(ctx, rig.Config{
+		Dir: s.Dir, Bin: s.Bin, Dispatchers: s.Dispatchers, Workers: s.Workers, Slots: s.Slots, Partitions: s.Partitions, Owners: s.owners(),
+	})
+	if r != nil {
+		defer func() { err = errors.Join(err, r.Close()) }()
+	}
+	if err == nil {
+		err = r.Ready(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the fleet did not come up: %w", err)
+	}
+	people, err := load.New(r, s.Seed, s.Pace)
+	if err != nil {
+		return nil, err
+	}
+	people.Patience = s.Patience
+	storm, err := nemesis.New(r, people, s.Seed, s.Only)
+	if err != nil {
+		return nil, err
+	}
+	for hand, names := range storm.Schedule(int(s.For / time.Second / 3)) {
+		_, _ = fmt.Fprintf(out, "hand %d deals: %s\n", hand+1, strings.Join(names, " "))
+	}
+	struck, cancel := context.WithTimeout(ctx, s.For)
+	defer cancel()
+	var wg sync.WaitGroup
+	wg.Go(func() { people.Run(struck) })
+	wg.Go(func() { storm.Run(struck) })
+	wg.Wait()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	storm.Heal(ctx)
+	return settle(ctx, r, people)
+}
+
+// settle ends the run: the people finish, the audit is verified, everybody
+// leaves, and Redis is read.
+func settle(ctx context.Context, r *rig.Rig, people *load.Load) (found []judge.Breach, err error) {
+	if err := people.Finish(ctx); err != nil {
+		found = append(found, judge.Breach{Checker: "conservation", Text: err.Error()})
+	}
+	if err := r.Ready(ctx); err != nil {
+		found = append(found, judge.Breach{Checker: "residue", Text: err.Error()})
+	}
+	if err := r.Sealed(ctx); err != nil {
+		found = append(found, judge.Breach{Checker: "audit", Text: err.Error()})
+	} else if said, err := r.Verify(ctx); err != nil {
+		found = append(found, judge.Breach{Checker: "audit", Text: "gavel audit verify: " + said})
+	}
+	for _, m := range append(append([]*rig.Member{}, r.Workers...), r.Dispatchers...) {
+		m.Term(1, true)
+	}
+	dump, err := r.Redis.Dump(ctx)
+	if err == nil {
+		err = dump.Write(r.Dir)
+	}
+	return found, err
+}
+
+// pronounce judges a run and reports.
+func pronounce(s settings, out io.Writer, found []judge.Breach) (int, error) {
+	exports, err := filepath.Glob(filepath.Join(s.Dir, "audit-*.jsonl"))
+	if err != nil {
+		return 2, fmt.Errorf("exports: %w", err)
+	}
+	c, err := judge.New(s.Dir, s.terms(), exports)
+	if err != nil {
+		return 2, err
+	}
+	found = append(found, c.Judge()...)
+	if err := report(s, out, c, found); err != nil {
+		return 2, err
+	}
+	if len(found) > 0 {
+		return 1, nil
+	}
+	return 0, nil
+}
