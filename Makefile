@@ -11,6 +11,7 @@ RUN   ?= .
 SOAK  ?= 1h
 TORTURE ?= 8m
 SEED    ?= 0
+MUTANTS ?=
 FUZZ  ?= 30s
 IMAGE ?= gavel-redis:test
 
@@ -31,7 +32,7 @@ LINT         := $(TOOLS)/golangci-lint-$(LINT_VERSION)
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} \
 	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	  /^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PKG=./internal/lease/... and RUN=TestName narrow test and cover down."
 
@@ -101,6 +102,11 @@ torture: ## a fleet of real processes under faults for TORTURE=8m (SEED=n), judg
 	@mkdir -p bin/torture
 	$(GO) build -trimpath -o bin/torture/ ./cmd/dispatcher ./cmd/worker ./cmd/gavel ./torture
 	bin/torture/torture -bin bin/torture -for $(TORTURE) -seed $(SEED)
+
+.PHONY: torture-mutants
+torture-mutants: ## builds with one thing wrong, each of which torture must catch (MUTANTS=a,b for some)
+	@scripts/redis.sh ensure
+	$(GO) run ./torture mutants -only "$(MUTANTS)"
 
 .PHONY: stories
 stories: ## all stories, the long ones with the timings of production too

@@ -59,9 +59,10 @@ func mayImport() map[string]string {
 		"redistest/spec": "job rediskit redistest",
 
 		// Torture shares nothing with the product that it judges.
-		"torture":         "torture/history torture/judge torture/load torture/nemesis torture/rig",
+		"torture":         "torture/history torture/judge torture/load torture/mutant torture/nemesis torture/rig",
 		"torture/history": "",
 		"torture/judge":   "torture/history",
+		"torture/mutant":  "",
 		"torture/rig":     "torture/history",
 		"torture/load":    "torture/history torture/rig",
 		"torture/nemesis": "torture/history torture/rig torture/load",

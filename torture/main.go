@@ -6,12 +6,14 @@
 //	torture -bin DIR -for 8m          a run, judged
 //	torture -replay DIR               the same seed and schedule again
 //	torture judge DIR                 the history of a run, judged again
+//	torture mutants                   broken builds, each of which must be caught
 //
 // # Files
 //
 //	main.go    flags
 //	run.go     one run from start to judgement
 //	report.go  what people read
+//	mutants.go broken builds
 package main
 
 import (

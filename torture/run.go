@@ -106,6 +106,9 @@ func (s *settings) place() (err error) {
 
 // run does what the arguments say; 1 means that promises were broken.
 func run(ctx context.Context, args []string, out io.Writer) (int, error) {
+	if len(args) > 0 && args[0] == "mutants" {
+		return mutants(ctx, args[1:], out)
+	}
 	if len(args) == 2 && args[0] == "judge" {
 		s := settings{Dir: args[1]}
 		raw, err := os.ReadFile(filepath.Join(s.Dir, "settings.json"))

@@ -21,6 +21,7 @@ func ofLinks() []Nemesis {
 		{"link-trickle", "packets slowed", mode(func(s *Strike) rig.Mode { return rig.Mode{Rate: 2000 + s.IntN(20_000)} }, rig.Trust, func(b rig.Bites) int64 { return b.Slowed })},
 		{"control-stream-dead", "packets held", deaf(rig.ControlStream)},
 		{"only-money-passes", "packets held", deaf(rig.ControlStream, rig.Renewals)},
+		{"kill-over-slow-links", "replies slowed", slowKill},
 		{"worker-reply-lost", "replies lost", loseWorkers},
 	}
 }
@@ -69,6 +70,25 @@ func deaf(words ...string) func(context.Context, *Strike) int64 {
 		}
 		return n
 	}
+}
+
+// slowKill kills all while every reply to a worker is slower than a permit is
+// good for.
+func slowKill(ctx context.Context, s *Strike) int64 {
+	var n int64
+	for _, m := range s.Rig.Workers {
+		n -= m.Link.Bites().Slowed
+		m.Link.Set(rig.Mode{Latency: s.between(700*time.Millisecond, 950*time.Millisecond)})
+	}
+	for range 2 {
+		pause(ctx, s.between(rig.Trust, rig.Take))
+		s.Load.KillAll(ctx, false)
+	}
+	for _, m := range s.Rig.Workers {
+		m.Link.Set(rig.Mode{})
+		n += m.Link.Bites().Slowed
+	}
+	return n
 }
 
 // answers are the requests of a worker whose replies are worth losing.

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rtfm-si/gavel/torture/judge"
+	"github.com/rtfm-si/gavel/torture/mutant"
+)
+
+// mutants builds one broken product after the other and has each tortured. One
+// that nobody catches, or is caught by a checker that should not have, fails.
+func mutants(ctx context.Context, args []string, out io.Writer) (int, error) {
+	f := flag.NewFlagSet("torture mutants", flag.ContinueOnError)
+	f.SetOutput(out)
+	root := f.String("root", ".", "the module")
+	dir := f.String("dir", "bin/mutants", "where builds and histories go")
+	only := f.String("only", "", "names, separated by commas; default all")
+	long := f.Duration("for", 20*time.Second, "how long faults strike each")
+	seed := f.Uint64("seed", 1, "what everything follows from")
+	if err := f.Parse(args); err != nil {
+		return 2, fmt.Errorf("flags: %w", err)
+	}
+	caught, all := 0, 0
+	begun := time.Now()
+	for _, m := range mutant.All() {
+		if *only != "" && !slices.Contains(strings.Split(*only, ","), m.Name) {
+			continue
+		}
+		all++
+		one := time.Now()
+		place := filepath.Join(*dir, m.Name)
+		if err := m.Build(ctx, *root, filepath.Join(place, "bin")); err != nil {
+			return 2, err
+		}
+		s := settings{
+			Seed: *seed, For: *long, Pace: 150 * time.Millisecond, Patience: 8 * time.Second, Dispatchers: 2, Workers: 4, Slots: 6, Partitions: 1,
+			Owners: 4, Only: m.Faults, Bin: filepath.Join(place, "bin"), Dir: filepath.Join(place, time.Now().Format("150405")),
+		}
+		if m.Slots > 0 {
+			s.Slots = m.Slots
+		}
+		by, err := accuse(ctx, s)
+		if err != nil {
+			return 2, fmt.Errorf("mutant %s: %w", m.Name, err)
+		}
+		word := "NOT CAUGHT, but by " + strings.Join(by, " ")
+		if slices.ContainsFunc(m.Caught, func(k string) bool { return slices.Contains(by, k) }) {
+			caught++
+			word = "caught by " + strings.Join(by, " ")
+		}
+		if _, err := fmt.Fprintf(out, "%-26s %s (%s)\n", m.Name, word, time.Since(one).Round(time.Second)); err != nil {
+			return 2, fmt.Errorf("report: %w", err)
+		}
+	}
+	_, err := fmt.Fprintf(out, "mutants: %d of %d caught in %s\n", caught, all, time.Since(begun).Round(time.Second))
+	if caught < all {
+		return 1, err
+	}
+	return 0, err
+}
+
+// accuse tortures a build and names the checkers that found something.
+func accuse(ctx context.Context, s settings) ([]string, error) {
+	if err := s.place(); err != nil {
+		return nil, err
+	}
+	found, err := torment(ctx, s, io.Discard)
+	if err != nil {
+		return nil, err
+	}
+	exports, err := filepath.Glob(filepath.Join(s.Dir, "audit-*.jsonl"))
+	if err != nil {
+		return nil, fmt.Errorf("exports: %w", err)
+	}
+	c, err := judge.New(s.Dir, s.terms(), exports)
+	if err != nil {
+		return nil, err
+	}
+	var by []string
+	for _, b := range append(found, c.Judge()...) {
+		if !slices.Contains(by, b.Checker) {
+			by = append(by, b.Checker)
+		}
+	}
+	return by, nil
+}
