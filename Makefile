@@ -24,6 +24,7 @@ IMAGE_PKGS ?= ./internal/redistest/... ./internal/lease/... ./internal/control/.
 
 TOOLS        := $(CURDIR)/.tools
 LINT_VERSION := 2.15.0
+OIDC_VERSION := v3.51.17
 LINT         := $(TOOLS)/golangci-lint-$(LINT_VERSION)
 
 ##@ Every day
@@ -116,6 +117,11 @@ stories: ## all stories, the long ones with the timings of production too
 .PHONY: model
 model: ## check the model of leases, orders and recovery with Spin
 	scripts/model.sh
+
+.PHONY: oidc
+oidc: ## tokens of a real OpenID Connect provider: people log in, its keys change, it goes away
+	GOBIN=$(TOOLS)/oidc $(GO) install github.com/zitadel/oidc/v3/example/server@$(OIDC_VERSION)
+	$(GO) test -race -count=1 -run TestARealProvider ./internal/access/token -args -provider=$(TOOLS)/oidc/server
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ=30s each

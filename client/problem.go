@@ -45,6 +45,8 @@ const (
 	ErrOutcomeUnknown ProblemType = "urn:gavel:problem:outcome-unknown"
 	// ErrNotReady: this dispatcher cannot serve now.
 	ErrNotReady ProblemType = "urn:gavel:problem:not-ready"
+	// ErrIdentity: whoever could tell whose credential it is does not answer.
+	ErrIdentity ProblemType = "urn:gavel:problem:identity-unavailable"
 )
 
 func (t ProblemType) Error() string { return string(t) }

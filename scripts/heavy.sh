@@ -10,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-suites=(stories torture browser chart cluster)
+suites=(stories torture browser chart cluster oidc)
 
 # needs installs what a suite wants besides Go and Redis, where that can be done.
 needs() {

@@ -29,6 +29,8 @@ func Roles() []Role { return []Role{Owner, Service, Operator, Admin} }
 const (
 	APIKey     = "api-key"
 	BreakGlass = "break-glass"
+	// Token is a bearer token of the identity provider.
+	Token = "token"
 )
 
 // Credential says by what an actor proved who they are.

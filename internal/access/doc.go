@@ -28,4 +28,5 @@
 //	permit.go     the proof
 //	keys.go       API keys: making, hashing, matching
 //	keyfile.go    the file they live in, and its reload
+//	front.go      which credential is whose to check
 package access

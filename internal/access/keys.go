@@ -19,7 +19,7 @@ import (
 // From and RequestID.
 type Authenticator interface {
 	// Authenticate returns [ErrNone], or an error wrapping [ErrRefused] or
-	// [ErrExpired]; any other error means that nobody could be asked.
+	// [ErrExpired], or [ErrUnasked] when nobody could be asked.
 	Authenticate(ctx context.Context, presented string, now time.Time) (Actor, error)
 }
 
@@ -32,6 +32,11 @@ var (
 	// ErrExpired: it was good once.
 	ErrExpired = errors.New("the credential has expired")
 )
+
+// ErrUnasked is wrapped when whoever could tell did not answer: the identity
+// provider, or the store of keys. A door answers with 503; keys of the file
+// still work.
+var ErrUnasked = errors.New("who it belongs to could not be found out")
 
 // ErrBadKey is wrapped by everything that is wrong with a key's description.
 var ErrBadKey = errors.New("bad API key")

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 
+	"github.com/rtfm-si/gavel/internal/access"
 	"github.com/rtfm-si/gavel/internal/job"
 )
 
@@ -32,6 +33,7 @@ func TestEveryErrorHasItsProblem(t *testing.T) {
 		{fmt.Errorf("%w: dial tcp 10.0.0.1: refused", job.ErrUnavailable), 503, typeRedisUnavailable, "", "2"},
 		{lost, 503, typeOutcomeUnknown, "same Idempotency-Key", "2"},
 		{context.DeadlineExceeded, 503, typeRedisUnavailable, "", "2"},
+		{fmt.Errorf("%w: secret detail", access.ErrUnasked), 503, typeIdentity, "keys file", "2"},
 		{errors.New("secret detail"), 500, typeInternal, "X-Request-Id", ""},
 	} {
 		w := newWorld()

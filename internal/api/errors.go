@@ -46,6 +46,9 @@ func ofAccess(err error) *Problem {
 		return unauthenticated(`Bearer realm="gavel", error="invalid_token"`, "The credential has expired. Get a new one from whoever runs the fleet.")
 	case errors.Is(err, access.ErrRefused):
 		return unauthenticated(`Bearer realm="gavel", error="invalid_token"`, "The credential is not known here.")
+	case errors.Is(err, access.ErrUnasked):
+		return problem(http.StatusServiceUnavailable, typeIdentity, "Who you are could not be checked",
+			"Those who could tell do not answer. Send it again later; keys of the dispatcher's keys file, break-glass keys among them, still work.").after(job.RetryAfter)
 	case errors.As(err, &denied):
 		p := problem(http.StatusForbidden, typeForbidden, "Not allowed", "Your roles do not allow "+string(denied.Act)+" here.")
 		p.Rule = denied.Rule

@@ -61,6 +61,7 @@ const (
 	typeRedisUnavailable = "redis-unavailable"
 	typeOutcomeUnknown   = "outcome-unknown"
 	typeNotReady         = "not-ready"
+	typeIdentity         = "identity-unavailable"
 	typeInternal         = "internal"
 )
 

@@ -7,6 +7,7 @@
 //
 //	config.go  flags and environment
 //	wire.go    the rooms joined
+//	identity.go  whose credentials are taken
 //	audit.go   who seals the audit, with which key
 //	main.go    one process from start to exit
 package dispatcher

@@ -11,7 +11,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/rtfm-si/gavel/cmd/internal/settings"
-	"github.com/rtfm-si/gavel/internal/access"
 	"github.com/rtfm-si/gavel/internal/telemetry"
 )
 
@@ -39,14 +38,9 @@ func Run(ctx context.Context, cfg Config, log *zap.Logger, ready func(addr strin
 	if err := cfg.Lease().Check(); err != nil {
 		return err
 	}
-	auth := cfg.Auth
-	if auth == nil {
-		keys, err := access.OpenKeyFile(cfg.KeysFile)
-		if err != nil {
-			return err
-		}
-		auth = keys
-		go keys.Keep(ctx, keysEvery, func(err error) { log.Warn("keys file not read; the last good keys stay in force", zap.Error(err)) })
+	auth, err := cfg.front(ctx, log)
+	if err != nil {
+		return err
 	}
 	fleet, err := cfg.Connect(ctx, "gavel-dispatcher", settings.Conns{Jobs: 32, Control: maxStreams}, cfg.Lease().ReplicaLag(), log)
 	if err != nil {

@@ -38,7 +38,7 @@ func (r Redis) Connect(ctx context.Context, name string, conns Conns, lag time.D
 	}
 	cfg := rediskit.Config{URL: r.URL, Master: r.Master, Cluster: r.Cluster, JobConns: conns.Jobs, ControlConns: conns.Control, ClientName: name}
 	if r.CA != "" {
-		pool, err := readCA(r.CA)
+		pool, err := ReadCA(r.CA)
 		if err != nil {
 			return Fleet{}, err
 		}
@@ -80,14 +80,15 @@ func (r Redis) Connect(ctx context.Context, name string, conns Conns, lag time.D
 	return f, nil
 }
 
-func readCA(path string) (*x509.CertPool, error) {
+// ReadCA reads the certificates that somebody else's certificate is checked with.
+func ReadCA(path string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("read the CA of redis: %w", err)
+		return nil, fmt.Errorf("read CA certificates: %w", err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("read the CA of redis: %s has no certificate in PEM form", path)
+		return nil, fmt.Errorf("read CA certificates: %s has no certificate in PEM form", path)
 	}
 	return pool, nil
 }
