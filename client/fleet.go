@@ -35,6 +35,13 @@ type Worker struct {
 	// its beat stand still.
 	Silent float64   `json:"silent_seconds"`
 	Seen   time.Time `json:"seen_at,omitzero"`
+	// NoProgress is how many of its running jobs showed no sign of life for more
+	// than two minutes.
+	NoProgress int `json:"no_progress"`
+	// TrustLeft is for how many seconds it may act on its leases unless it beats
+	// again, LeaseLeft when they may be taken from it.
+	TrustLeft float64 `json:"trust_left_seconds"`
+	LeaseLeft float64 `json:"lease_left_seconds"`
 }
 
 // Fleet is the view of the whole.
@@ -46,6 +53,21 @@ type Fleet struct {
 	Workers    []Worker        `json:"workers"`
 	Jobs       map[State]int64 `json:"jobs"` // live ones
 	OpenOrders []string        `json:"open_orders"`
+	// At is when this was seen, on the dispatcher's clock.
+	At time.Time `json:"at,omitzero"`
+	// NoProgress is how many running jobs showed no sign of life for more than
+	// two minutes.
+	NoProgress int `json:"no_progress"`
+	// QueuedOldest is for how many seconds the first job on the road has waited.
+	QueuedOldest float64 `json:"queued_oldest_seconds"`
+	// Reclaimed is how many jobs were taken back from silent workers in the last
+	// five minutes.
+	Reclaimed int64 `json:"reclaimed_5m"`
+	// ControlLag is the longest time, in seconds, from an order's record to its
+	// arrival at a worker in the last five minutes; 0 when none arrived.
+	ControlLag float64 `json:"control_lag_seconds"`
+	// Redis is how many seconds one round trip to Redis took.
+	Redis float64 `json:"redis_seconds"`
 }
 
 // Fleet reads the view of the whole. It is for operators and admins.

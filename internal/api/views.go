@@ -222,6 +222,10 @@ type workerView struct {
 	StartedAt *time.Time `json:"started_at,omitempty"`
 	Silent    float64    `json:"silent_seconds" doc:"How long this dispatcher has watched its beat stand still"`
 	SeenAt    *time.Time `json:"seen_at,omitempty" doc:"The worker's own clock at its last beat"`
+
+	NoProgress int     `json:"no_progress" doc:"Running jobs without a sign of life for more than two minutes"`
+	TrustLeft  float64 `json:"trust_left_seconds" doc:"How long it may act on its leases unless it beats again, as far as this dispatcher has watched"`
+	LeaseLeft  float64 `json:"lease_left_seconds" doc:"When its jobs may be taken or fenced unless it beats again"`
 }
 
 type fleetView struct {
@@ -232,16 +236,26 @@ type fleetView struct {
 	Workers    []workerView     `json:"workers"`
 	Jobs       map[string]int64 `json:"jobs" doc:"Live jobs by state"`
 	OpenOrders []string         `json:"open_orders" doc:"Orders not yet quiesced"`
+
+	At           *time.Time `json:"at" doc:"When this was seen, on the dispatcher's clock"`
+	NoProgress   int        `json:"no_progress" doc:"Running jobs without a sign of life for more than two minutes"`
+	QueuedOldest float64    `json:"queued_oldest_seconds" doc:"How long the first job on the road has waited"`
+	Reclaimed    int64      `json:"reclaimed_5m" doc:"Jobs taken back from silent workers in the last five minutes"`
+	ControlLag   float64    `json:"control_lag_seconds" doc:"The longest time from an order's record to its arrival at a worker in the last five minutes; 0 when none arrived"`
+	Redis        float64    `json:"redis_seconds" doc:"One round trip from this dispatcher to Redis"`
 }
 
 func viewFleet(f job.Fleet) fleetView {
 	v := fleetView{
 		Name: f.Name, Partitions: f.Partitions, Gate: viewGate(f.Gate), Slots: f.Slots,
 		Workers: []workerView{}, Jobs: map[string]int64{}, OpenOrders: []string{},
+		At: at(f.At), NoProgress: f.NoProgress, QueuedOldest: f.QueuedOldest.Seconds(), Reclaimed: f.Reclaimed,
+		ControlLag: f.ControlLag.Seconds(), Redis: f.RedisTook.Seconds(),
 	}
 	for _, w := range f.Workers {
 		v.Workers = append(v.Workers, workerView{
 			w.ID, w.Host, w.Version, w.Slots, w.Running, w.Deaf, texts(w.DeafJobs), w.Draining, at(w.StartedAt), w.Silent.Seconds(), at(w.SeenAt),
+			w.NoProgress, w.TrustLeft.Seconds(), w.LeaseLeft.Seconds(),
 		})
 	}
 	for s, n := range f.Jobs {

@@ -268,7 +268,11 @@ func (f fakeGate) Thaw(_ context.Context, _ access.Permit, seen, _, _ string) (j
 }
 
 func (f fakeFleet) View(context.Context) (job.Fleet, error) {
-	return job.Fleet{Name: "prod", Partitions: 1, Jobs: map[job.State]int64{job.Running: 1}}, f.fail
+	return job.Fleet{
+		Name: "prod", Partitions: 1, Jobs: map[job.State]int64{job.Running: 1}, NoProgress: 3, QueuedOldest: 4 * time.Minute,
+		Reclaimed: 2, ControlLag: 80 * time.Millisecond, RedisTook: 600 * time.Microsecond, At: time.Unix(1_764_000_000, 0),
+		Workers: []job.WorkerView{{ID: "w1", NoProgress: 3, TrustLeft: 7 * time.Second, LeaseLeft: 12 * time.Second}},
+	}, f.fail
 }
 
 func (f fakeAudit) Deny(_ context.Context, e job.AuditEntry) error {

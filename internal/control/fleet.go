@@ -61,19 +61,28 @@ type row struct {
 	Deaf    int    `json:"deaf"`
 	// DeafJobs names some of the deaf.
 	DeafJobs []job.ID `json:"deaf_jobs"`
-	Drain    bool     `json:"draining"`
-	Started  int64    `json:"started"`
-	At       int64    `json:"at"`
+	// NoProgress, Reclaimed and Lag are counted by the worker itself.
+	NoProgress int   `json:"no_progress"`
+	Reclaimed  int64 `json:"reclaimed"`
+	Lag        int64 `json:"lag"`
+	Trust      int64 `json:"trust"`
+	Drain      bool  `json:"draining"`
+	Started    int64 `json:"started"`
+	At         int64 `json:"at"`
 }
 
 // View is the fleet as it is now. A worker takes from every partition, so it is
 // told once, by the beat that is the least silent.
 func (c *Redis) View(ctx context.Context) (job.Fleet, error) {
+	asked := time.Now()
 	gate, err := c.State(ctx)
 	if err != nil {
 		return job.Fleet{}, err
 	}
-	f := job.Fleet{Name: c.partitions.Fleet, Partitions: c.partitions.Count, Gate: gate, Jobs: map[job.State]int64{}}
+	f := job.Fleet{
+		Name: c.partitions.Fleet, Partitions: c.partitions.Count, Gate: gate, Jobs: map[job.State]int64{},
+		At: asked.UTC(), RedisTook: time.Since(asked) / time.Duration(c.partitions.Count),
+	}
 	workers := map[string]int{}
 	for _, p := range c.partitions.All() {
 		if err := c.viewPartition(ctx, p, &f, workers); err != nil {
@@ -82,6 +91,9 @@ func (c *Redis) View(ctx context.Context) (job.Fleet, error) {
 	}
 	for _, w := range f.Workers {
 		f.Slots += w.Slots
+		f.NoProgress += w.NoProgress
+		f.Reclaimed += w.Reclaimed
+		f.ControlLag = max(f.ControlLag, w.ControlLag)
 	}
 	return f, nil
 }
@@ -95,6 +107,8 @@ func (c *Redis) viewPartition(ctx context.Context, p int, f *job.Fleet, workers 
 		f.Jobs[s] += k
 	}
 	f.Jobs[job.Killing] += max(0, n.live-sum(n.alive))
+	f.Road += n.road
+	f.QueuedOldest = max(f.QueuedOldest, n.oldest)
 	open, err := c.OpenOrders(ctx, p)
 	if err != nil {
 		return err
@@ -115,7 +129,7 @@ func (c *Redis) viewPartition(ctx context.Context, p int, f *job.Fleet, workers 
 	now := time.Now()
 	seen := c.presence.note(p, rows, now)
 	for _, r := range rows {
-		v := r.view(now.Sub(seen[r.id].at))
+		v := r.view(now.Sub(seen[r.id].at), c.take)
 		i, known := workers[r.id]
 		if !known {
 			workers[r.id] = len(f.Workers)
@@ -127,12 +141,14 @@ func (c *Redis) viewPartition(ctx context.Context, p int, f *job.Fleet, workers 
 	return nil
 }
 
-func (r workerRow) view(silent time.Duration) job.WorkerView {
+func (r workerRow) view(silent, take time.Duration) job.WorkerView {
 	var w row
 	_ = json.Unmarshal(r.row, &w) // an unreadable row is shown as a bare id
 	return job.WorkerView{
 		ID: r.id, Host: w.Host, Version: w.Version, Slots: w.Slots, Running: w.Running, Deaf: w.Deaf, DeafJobs: w.DeafJobs,
 		Draining: w.Drain, StartedAt: micros(w.Started), SeenAt: micros(w.At), Silent: silent,
+		NoProgress: w.NoProgress, Reclaimed: w.Reclaimed, ControlLag: time.Duration(w.Lag) * time.Microsecond,
+		TrustLeft: max(0, time.Duration(w.Trust)*time.Microsecond-silent), LeaseLeft: max(0, take-silent),
 	}
 }
 

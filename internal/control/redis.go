@@ -243,6 +243,7 @@ func (c *Redis) leasedIn(ctx context.Context, p, limit int) ([]leased, error) {
 type counts struct {
 	live, running, road, later int64
 	alive                      map[job.State]int64
+	oldest                     time.Duration // of what waits on the road, on Redis's clock
 }
 
 func (c *Redis) countsIn(ctx context.Context, p int) (counts, error) {
@@ -258,10 +259,16 @@ func (c *Redis) countsIn(ctx context.Context, p int) (counts, error) {
 		names[i] = string(s)
 	}
 	alive := pipe.HMGet(cctx, slot.Of("alive"), names...)
+	first, now := pipe.XRangeN(cctx, slot.Of("road"), "-", "+", 1), pipe.Time(cctx)
 	if _, err := pipe.Exec(cctx); err != nil {
 		return counts{}, rediskit.Unread(err)
 	}
-	return counts{live: live.Val(), running: running.Val(), road: road.Val(), later: later.Val(), alive: byState(states, alive.Val())}, nil
+	n := counts{live: live.Val(), running: running.Val(), road: road.Val(), later: later.Val(), alive: byState(states, alive.Val())}
+	if len(first.Val()) > 0 {
+		ms, _ := splitID(first.Val()[0].ID)
+		n.oldest = max(0, now.Val().Sub(time.UnixMilli(int64(ms)))) //nolint:gosec // a time of Redis's
+	}
+	return n, nil
 }
 
 // workerRow is a worker as a partition's table has it.

@@ -182,7 +182,11 @@ func hintFrom(p int, values map[string]any) job.Hint {
 	if o.ID == "" || o.Scope.Check() != nil {
 		return job.Hint{Partition: p, Gap: true}
 	}
-	return job.Hint{Partition: p, Order: o}
+	wide := o.Scope.Kind
+	if text("wide") != "" {
+		wide = job.ScopeKind(text("wide"))
+	}
+	return job.Hint{Partition: p, Order: o, Wide: wide}
 }
 
 func rest(ctx context.Context, d time.Duration) {

@@ -97,6 +97,9 @@ type Config struct {
 	Timeout time.Duration
 	// Silence is how long the work may show no sign of life; 0 means 10 min.
 	Silence time.Duration
+	// Quiet is from when on a job counts as one without progress; it changes
+	// nothing for the job. 0 means 2 min.
+	Quiet time.Duration
 	// Backoff is the first delay after a failed attempt; it doubles up to a
 	// hundred times that. 0 means 1 s.
 	Backoff time.Duration
@@ -117,6 +120,7 @@ func (c Config) withDefaults() Config {
 	set(&c.KillPatience, 30*time.Second)
 	set(&c.Timeout, 30*time.Minute)
 	set(&c.Silence, 10*time.Minute)
+	set(&c.Quiet, 2*time.Minute)
 	set(&c.Backoff, time.Second)
 	set(&c.PermitAge, 250*time.Millisecond)
 	if c.Slots == 0 {

@@ -29,6 +29,7 @@ type run struct {
 	mu    sync.Mutex
 	kill  killTimes
 	after time.Duration // how long the confirmation of a kill waits, see Deliver
+	sign  time.Time     // the last sign of life
 	deaf  bool
 }
 
@@ -41,7 +42,7 @@ type killTimes struct{ delivered, cancelled, returned time.Time }
 func (w *Worker) start(taking context.Context, g job.Granted, since clock.Instant) {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(taking))
 	r := &run{
-		job: g.Job, claim: g.Claim, cancel: cancel, progress: make(chan struct{}, 1), gone: make(chan struct{}),
+		job: g.Job, claim: g.Claim, cancel: cancel, progress: make(chan struct{}, 1), gone: make(chan struct{}), sign: time.Now(),
 		log: w.log.With(zap.String("job", string(g.Job.ID)), zap.String("epoch", g.Claim.Epoch)),
 	}
 	r.listen = func() { w.awaitReturn(ctx, r) }
@@ -186,6 +187,20 @@ func (r *run) stop(cause error) {
 		r.log.Info("kill delivered", zap.String("order", string(s.Order)), zap.String("actor", s.Actor), zap.String("reason", s.Reason))
 		r.listen()
 	}
+}
+
+// lives notes a sign of life.
+func (r *run) lives() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sign = time.Now()
+}
+
+// silentFor is how long ago the last sign of life was.
+func (r *run) silentFor() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return time.Since(r.sign)
 }
 
 // space lets the confirmation of a kill wait a little.

@@ -183,6 +183,7 @@ func (rt *runtime) booking(id string) string {
 
 // Progress implements job.Runtime.
 func (rt *runtime) Progress() {
+	rt.r.lives()
 	select {
 	case rt.r.progress <- struct{}{}:
 	default:

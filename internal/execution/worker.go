@@ -50,7 +50,10 @@ type Status struct {
 	Slots, Running, Deaf int
 	// DeafJobs names the deaf, at most [MaxDeafJobs].
 	DeafJobs []job.ID
-	Draining bool
+	// NoProgress is how many of the running show no sign of life for longer than
+	// Config.Quiet.
+	NoProgress int
+	Draining   bool
 }
 
 // MaxDeafJobs bounds what a worker writes of itself at each beat.
@@ -123,6 +126,9 @@ func (w *Worker) Status() Status {
 	defer w.mu.Unlock()
 	s := Status{Slots: w.cfg.Slots, Running: len(w.live), Draining: w.leaving}
 	for id, r := range w.live {
+		if r.silentFor() > w.cfg.Quiet {
+			s.NoProgress++
+		}
 		if !r.isDeaf() {
 			continue
 		}
@@ -232,7 +238,7 @@ func pause(ctx context.Context, d time.Duration) {
 // Deliver passes an order on to the runs it covers. (A gap in the hints is for
 // the keeper: it asks for a renewal of everything.)
 func (w *Worker) Deliver(h job.Hint) {
-	stop := &job.Stop{Kind: job.StopKilled, Order: h.Order.ID, Actor: h.Order.Actor, Reason: h.Order.Reason}
+	stop := &job.Stop{Kind: job.StopKilled, Order: h.Order.ID, Actor: h.Order.Actor, Reason: h.Order.Reason, Scope: h.Wide}
 	runs := w.covered(h)
 	for i, r := range runs {
 		if len(runs) > 1 {

@@ -254,6 +254,25 @@ func TestKilledWorkKeepsItsSlotUntilItReturns(t *testing.T) {
 	})
 }
 
+func TestJobsWithoutASignOfLifeAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakes(granted(1), granted(2))
+		r := start(t, Config{Quiet: 2 * time.Minute}, f, func(ctx context.Context, w job.Work, rt job.Runtime) (job.Result, error) {
+			for w.ID == id(1) && ctx.Err() == nil {
+				rt.Progress()
+				pause(ctx, time.Minute)
+			}
+			<-ctx.Done()
+			return nil, context.Cause(ctx)
+		})
+		synctest.Wait()
+		require.Zero(t, r.Status().NoProgress, "a job that has just begun")
+		time.Sleep(3 * time.Minute)
+		require.Equal(t, 1, r.Status().NoProgress, "the silent one alone")
+		require.NoError(t, r.stop())
+	})
+}
+
 func TestADeafWorkerHandsItsOtherJobsBackAndLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakes(granted(1), granted(2))

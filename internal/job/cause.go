@@ -32,6 +32,8 @@ type Stop struct {
 	// Order, Actor and Reason are set for StopKilled.
 	Order         ID
 	Actor, Reason string
+	// Scope is that of the order, empty when the kill was learned from a renewal.
+	Scope ScopeKind
 	// Detail explains the other kinds.
 	Detail string
 }

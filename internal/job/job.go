@@ -144,7 +144,14 @@ type Ended struct {
 	State State
 	// Order is set when the job was killed.
 	Order ID
+	// Steps are those of the kill, nil when this ending did not confirm one that
+	// its worker had heard of.
+	Steps *KillSteps
 }
+
+// KillSteps is how long after its order was recorded a kill arrived at its job,
+// cancelled it, and saw its work return.
+type KillSteps struct{ Delivered, Cancelled, Returned time.Duration }
 
 // Renewal is what a renewal said of one job.
 type Renewal struct {
@@ -181,6 +188,8 @@ type Reclaimed struct {
 type Hint struct {
 	Partition int
 	Order     Order
+	// Wide is the scope of the order, where the hint's own is one job of it.
+	Wide ScopeKind
 	// Gap: entries may have been missed; ask for a renewal of everything.
 	Gap bool
 }

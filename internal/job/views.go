@@ -64,6 +64,16 @@ type WorkerView struct {
 	StartedAt time.Time
 	// Silent is how long the reader has itself watched its beat stand still.
 	Silent time.Duration
+	// TrustLeft is how long it may still trust its leases unless it beats again,
+	// LeaseLeft when they may be taken, both as far as the reader has watched.
+	TrustLeft, LeaseLeft time.Duration
+	// NoProgress is how many of the running show no sign of life for minutes.
+	NoProgress int
+	// Reclaimed is how many jobs it took back from others in the last five
+	// minutes; ControlLag the longest time in these from an order's record to its
+	// arrival, 0 when none arrived.
+	Reclaimed  int64
+	ControlLag time.Duration
 	// SeenAt is the worker's own clock at its last beat.
 	SeenAt time.Time
 }
@@ -79,6 +89,17 @@ type Fleet struct {
 	Jobs map[State]int64
 	// OpenOrders are those not yet quiesced.
 	OpenOrders []ID
+	// NoProgress, Reclaimed and ControlLag are those of the workers together.
+	NoProgress int
+	Reclaimed  int64
+	ControlLag time.Duration
+	// Road is how many entries wait on it, QueuedOldest for how long the first.
+	Road         int64
+	QueuedOldest time.Duration
+	// RedisTook is one round trip to Redis, At when the view was taken, on the
+	// reader's clock.
+	RedisTook time.Duration
+	At        time.Time
 }
 
 // AuditEntry is one control act, allowed or denied.

@@ -63,6 +63,33 @@ func (b *bench) worker(name string, conns int) *lease.Redis {
 	return l
 }
 
+// How long a kill took is told by Redis's clock alone, once: a retry is told
+// which order it was.
+func TestAConfirmationSaysHowLongTheKillTook(t *testing.T) {
+	b := newBench(t)
+	l := b.worker("w1", 2)
+	g := b.running(l)
+	key, ctx := b.ps.Slot(0).Of("job", string(g.Job.ID)), t.Context()
+	now, err := b.direct.Time(ctx).Result()
+	require.NoError(t, err)
+	recorded := now.Add(-time.Second).UnixMicro()
+	require.NoError(t, b.direct.HSet(ctx, key, "order", "O1", "order_at", recorded).Err())
+	e := job.Ending{
+		ID: g.Job.ID, Claim: g.Claim, Outcome: job.Killed,
+		SinceDelivered: 700 * time.Millisecond, SinceCancelled: 600 * time.Millisecond, SinceReturned: 100 * time.Millisecond,
+	}
+	ended, err := l.Finish(ctx, e)
+	require.NoError(t, err)
+	require.NotNil(t, ended.Steps)
+	require.GreaterOrEqual(t, ended.Steps.Delivered, 300*time.Millisecond)
+	require.Less(t, ended.Steps.Delivered, 30*time.Second)
+	require.Equal(t, 100*time.Millisecond, ended.Steps.Cancelled-ended.Steps.Delivered)
+	require.Equal(t, 500*time.Millisecond, ended.Steps.Returned-ended.Steps.Cancelled)
+	ended, err = l.Finish(ctx, e)
+	require.NoError(t, err)
+	require.Equal(t, job.Ended{State: job.Killed, Order: "O1"}, ended)
+}
+
 func endings(l *lease.Redis) map[string]func(context.Context, job.Ending) (job.Ended, error) {
 	return map[string]func(context.Context, job.Ending) (job.Ended, error){
 		"finish": l.Finish, "retry": l.Retry, "release": l.Release, "park": l.Park,

@@ -32,7 +32,9 @@ type Reaper struct {
 	Taker     Taker
 	// Backoff delays a job that was lost twice without progress.
 	Backoff time.Duration
-	Log     *zap.Logger
+	// Taken is told of each job taken back; nil for nobody.
+	Taken func(job.Reclaimed)
+	Log   *zap.Logger
 }
 
 // Run samples every H until ctx ends.
@@ -64,6 +66,9 @@ func (r Reaper) once(ctx context.Context) {
 		}
 		for _, t := range taken {
 			r.Log.Warn("job reclaimed", zap.String("job", string(t.ID)), zap.String("worker", t.Worker), zap.String("to", string(t.State)))
+			if r.Taken != nil {
+				r.Taken(t)
+			}
 		}
 		if len(taken) < reclaimChunk {
 			return

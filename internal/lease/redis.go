@@ -180,7 +180,7 @@ func (l *Redis) end(ctx context.Context, script string, e job.Ending, args redis
 	case "lost":
 		return job.Ended{}, job.ErrFenced
 	case "killed":
-		return job.Ended{State: job.Killed, Order: job.ID(reply.Str(0))}, nil
+		return job.Ended{State: job.Killed, Order: job.ID(reply.Str(0)), Steps: steps(reply, e)}, nil
 	case "over":
 		return job.Ended{State: job.State(reply.Str(0))}, nil
 	case "delayed":
@@ -189,6 +189,19 @@ func (l *Redis) end(ctx context.Context, script string, e job.Ending, args redis
 		return job.Ended{State: job.Parked}, nil
 	default:
 		return job.Ended{State: job.Queued}, nil
+	}
+}
+
+// steps are those of a kill that this ending confirmed: a retry is told the
+// order only.
+func steps(reply rediskit.Reply, e job.Ending) *job.KillSteps {
+	recorded, now := reply.Int(1), reply.Int(2)
+	if recorded == 0 || now == 0 || e.SinceDelivered < 0 {
+		return nil
+	}
+	took := time.Duration(now-recorded) * time.Microsecond
+	return &job.KillSteps{
+		Delivered: max(0, took-e.SinceDelivered), Cancelled: max(0, took-e.SinceCancelled), Returned: max(0, took-e.SinceReturned),
 	}
 }
 
@@ -249,9 +262,17 @@ type Row struct {
 	Deaf    int    `json:"deaf"`
 	// DeafJobs names some of the deaf.
 	DeafJobs []job.ID `json:"deaf_jobs,omitempty"`
-	Drain    bool     `json:"draining"`
-	Started  int64    `json:"started"` // µs
-	At       int64    `json:"at"`      // µs, the worker's own clock
+	// NoProgress is how many of the running show no sign of life for minutes.
+	NoProgress int `json:"no_progress"`
+	// Reclaimed is how many jobs it took back in the last five minutes, Lag the
+	// longest time of these from an order's record to its arrival (µs).
+	Reclaimed int   `json:"reclaimed"`
+	Lag       int64 `json:"lag"`
+	// Trust is S, in µs.
+	Trust   int64 `json:"trust"`
+	Drain   bool  `json:"draining"`
+	Started int64 `json:"started"` // µs
+	At      int64 `json:"at"`      // µs, the worker's own clock
 }
 
 // Bytes encodes the row.

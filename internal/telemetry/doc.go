@@ -6,5 +6,6 @@
 //
 // # Files
 //
-//	log.go  the logger
+//	log.go     the logger
+//	recent.go  what happened in the last minutes
 package telemetry

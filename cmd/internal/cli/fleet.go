@@ -30,12 +30,30 @@ func (fleetCommand) Run(ctx context.Context, d *desk) error {
 	s, now := d.screen, time.Now()
 	s.Line("fleet %s  %s", s.Paint(show.Bold, f.Name), gateLine(s, f.Gate, now))
 	s.Line("jobs  %s", liveJobs(f.Jobs))
+	if notes := fleetNotes(f); notes != "" {
+		s.Line("%s", s.Paint(show.Yellow, notes))
+	}
 	if len(f.OpenOrders) > 0 {
 		s.Line("open orders: %s", strings.Join(f.OpenOrders, " "))
 	}
 	s.Line("")
 	workerTable(f.Workers, now).Write(s)
 	return nil
+}
+
+// fleetNotes says what is worth a look.
+func fleetNotes(f client.Fleet) string {
+	var notes []string
+	if f.NoProgress > 0 {
+		notes = append(notes, fmt.Sprintf("%d without progress for 2m", f.NoProgress))
+	}
+	if waits := time.Duration(f.QueuedOldest * float64(time.Second)); waits > time.Minute {
+		notes = append(notes, "the oldest queued job has waited "+show.Span(waits))
+	}
+	if f.Reclaimed > 0 {
+		notes = append(notes, fmt.Sprintf("%d reclaimed in 5m", f.Reclaimed))
+	}
+	return strings.Join(notes, ", ")
 }
 
 func gateLine(s *show.Screen, g client.Gate, now time.Time) string {
@@ -63,6 +81,9 @@ func workerTable(workers []client.Worker, now time.Time) *show.Table {
 			is, style = fmt.Sprintf("deaf (%d)", w.Deaf), show.Red
 		case silent > quietFor:
 			is, style = "silent "+show.Span(silent), show.Red
+			if w.LeaseLeft > 0 {
+				is += " (leases end in " + show.Span(time.Duration(w.LeaseLeft*float64(time.Second))) + ")"
+			}
 		case w.Draining:
 			is, style = "draining", show.Yellow
 		case w.Running == 0:

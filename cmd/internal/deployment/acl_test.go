@@ -49,7 +49,7 @@ func direct() map[string]map[string]string {
 		"beat/redis.go":       {"dispatcher worker": "hdel"},
 		"lease/redis.go":      {"worker": "blpop"},
 		"execution/redis.go":  {"worker": "hgetall"},
-		"control/redis.go":    {"dispatcher": "smembers hgetall zrevrange zrange hmget hget zcard xlen xrevrange xread", "worker": "xrevrange:control xread:control"},
+		"control/redis.go":    {"dispatcher": "smembers hgetall zrevrange zrange hmget hget zcard xlen xrange time xrevrange xread", "worker": "xrevrange:control xread:control"},
 		"stream/redis.go":     {"dispatcher": "xlen xread zrevrangebyscore hget hmget"},
 		"stream/read.go":      {"dispatcher": "hgetall hget"},
 		"audit/redis.go":      {"dispatcher": "xrevrange xrange hmget get"},

@@ -25,6 +25,7 @@ import (
 	"github.com/rtfm-si/gavel/internal/lease"
 	"github.com/rtfm-si/gavel/internal/rediskit"
 	"github.com/rtfm-si/gavel/internal/stream"
+	"github.com/rtfm-si/gavel/internal/telemetry"
 
 	"github.com/rtfm-si/gavel/cmd/internal/settings"
 )
@@ -41,6 +42,8 @@ type wired struct {
 	watch  *control.Watch
 	worker *execution.Worker
 	models *model.Client
+	// taken are the jobs reclaimed of late, lag how late orders arrived.
+	taken, lag telemetry.Recent
 	// programs runs kinds as child processes, nil when there are none.
 	programs *process.Executor
 }
@@ -89,15 +92,21 @@ func wire(cfg Config, id string, fleet settings.Fleet, log *zap.Logger) (*wired,
 	return p, err
 }
 
+// recently is how far back a worker's row looks.
+const recently = 5 * time.Minute
+
 // row describes the worker to the fleet at each beat.
 func (p *wired) row(self *atomic.Pointer[execution.Worker]) func() []byte {
 	host, _ := os.Hostname()
 	started := time.Now().UnixMicro()
 	return func() []byte {
-		r := lease.Row{Host: host, Version: p.cfg.Version, Started: started, At: time.Now().UnixMicro()}
+		r := lease.Row{Host: host, Version: p.cfg.Version, Started: started, At: time.Now().UnixMicro(), Trust: p.cfg.Trust.Microseconds()}
+		r.Reclaimed, _ = p.taken.Last(recently)
+		_, lag := p.lag.Last(recently)
+		r.Lag = lag.Microseconds()
 		if w := self.Load(); w != nil {
 			s := w.Status()
-			r.Slots, r.Running, r.Deaf, r.DeafJobs, r.Drain = s.Slots, s.Running, s.Deaf, s.DeafJobs, s.Draining
+			r.Slots, r.Running, r.Deaf, r.DeafJobs, r.Drain, r.NoProgress = s.Slots, s.Running, s.Deaf, s.DeafJobs, s.Draining, s.NoProgress
 		}
 		return r.Bytes()
 	}
@@ -212,7 +221,10 @@ func (p *wired) reap(ctx context.Context, wg *sync.WaitGroup) error {
 		if err != nil {
 			return err
 		}
-		r := lease.Reaper{Partition: part, Every: timing.Renew, Watch: s, Taker: p.leases, Backoff: p.cfg.Backoff, Log: p.log}
+		r := lease.Reaper{
+			Partition: part, Every: timing.Renew, Watch: s, Taker: p.leases, Backoff: p.cfg.Backoff, Log: p.log,
+			Taken: func(job.Reclaimed) { p.taken.Add(0) },
+		}
 		wg.Go(func() {
 			r.Run(ctx)
 			if err := s.Leave(context.WithoutCancel(ctx)); err != nil { // it may have come back after the worker left

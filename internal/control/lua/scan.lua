@@ -31,7 +31,7 @@ local function meet(id)
     redis.call('HSET', P.job .. id, 'order', A.id, 'order_at', order.at, 'order_by', order.actor, 'order_reason', order.reason,
       'spent_at_order', r.spent)
     emit(id, 'job.killing', t, { order = A.id, by = order.actor, reason = order.reason })
-    redis.call('XADD', K.control, 'MAXLEN', '~', '10000', '*', 'order', A.id, 'scope', 'job', 'job', id,
+    redis.call('XADD', K.control, 'MAXLEN', '~', '10000', '*', 'order', A.id, 'scope', 'job', 'job', id, 'wide', 'selector',
       'actor', order.actor, 'reason', order.reason)
     return book('waiting')
   end

@@ -1,0 +1,47 @@
+package control
+
+import (
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/rtfm-si/gavel/internal/job"
+)
+
+func TestTheViewSaysHowTheFleetIs(t *testing.T) {
+	f := newFleet(t, 1)
+	ctx, slot := t.Context(), f.ps.Slot(0)
+	view, err := f.View(ctx)
+	require.NoError(t, err)
+	require.Zero(t, view.QueuedOldest)
+	require.WithinDuration(t, time.Now(), view.At, time.Minute)
+	require.Positive(t, view.RedisTook)
+
+	now, err := f.client.Time(ctx).Result()
+	require.NoError(t, err)
+	old := now.Add(-4 * time.Minute).UnixMilli()
+	require.NoError(t, f.client.Do(ctx, "XADD", slot.Of("road"), old, "job", "x").Err())
+	f.mustSubmit(t, "ann", "talk", "{}")
+	for worker, row := range map[string]string{
+		"w1": `{"no_progress":3,"reclaimed":2,"lag":80000,"trust":10000000}`,
+		"w2": `{"no_progress":1,"reclaimed":1,"lag":20000,"trust":10000000}`,
+	} {
+		require.NoError(t, f.client.ZAdd(ctx, slot.Of("workers"), redis.Z{Score: 1, Member: worker}).Err())
+		require.NoError(t, f.client.HSet(ctx, slot.Of("worker", worker), "row", row).Err())
+	}
+	view, err = f.View(ctx)
+	require.NoError(t, err)
+	require.Equal(t, 4, view.NoProgress)
+	require.Equal(t, int64(3), view.Reclaimed)
+	require.Equal(t, 80*time.Millisecond, view.ControlLag)
+	require.Equal(t, int64(2), view.Road)
+	require.GreaterOrEqual(t, view.QueuedOldest, 4*time.Minute)
+	require.Less(t, view.QueuedOldest, 10*time.Minute)
+	require.Equal(t, int64(1), view.Jobs[job.Queued])
+	for _, w := range view.Workers {
+		require.LessOrEqual(t, w.TrustLeft, 10*time.Second)
+		require.Equal(t, 5*time.Second, w.LeaseLeft-w.TrustLeft, "T is 15 s, S is 10 s")
+	}
+}
