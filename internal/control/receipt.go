@@ -120,6 +120,8 @@ func (c *Redis) tell(ctx context.Context, r *job.Receipt, id job.ID) error {
 		r.Tally.SpentAfter = max(r.Tally.SpentAfter, 0)
 	case j.State.Over():
 		r.Verdict = job.AlreadyOver
+	case j.State != job.Running: // behind the order nothing starts: it is dead, and its record will say so
+		r.Verdict = job.NotRunning
 	default:
 		r.Verdict = job.Waiting
 	}

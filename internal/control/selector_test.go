@@ -165,6 +165,21 @@ func TestTheFirstOrderWins(t *testing.T) {
 	})
 }
 
+// Behind a horizon a job that nobody holds is dead before its record says so:
+// whoever kills it then is told that, and does not wait.
+func TestAJobBehindAHorizonIsNotWaitedFor(t *testing.T) {
+	f := newFleet(t, 1)
+	queued := f.mustSubmit(t, "bob", "talk", `{}`)
+	order, err := f.KillAll(t.Context(), permit(t, access.KillOwner, access.JobsOf("bob")), asked("owner"), "")
+	require.NoError(t, err)
+	covered, err := f.Kill(t.Context(), permit(t, access.Kill, access.OneJob(queued)), asked("late"), "")
+	require.NoError(t, err)
+	require.Equal(t, order.Order.ID, covered.Order.ID)
+	require.Equal(t, job.Queued, covered.Job.State, "the sweep has not come by")
+	require.Equal(t, job.NotRunning, covered.Verdict)
+	require.Equal(t, job.Quiesced, covered.Stage)
+}
+
 // An order that one partition did not take stays open at home until it did.
 func TestAHalfRecordedOrderIsCompletedLater(t *testing.T) {
 	for name, p := range map[string]access.Permit{

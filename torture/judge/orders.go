@@ -106,7 +106,10 @@ func receipts(c *Case) {
 			continue
 		}
 		if a.asked.Op == "kill" && d.Scope.Kind != "job" {
-			d.Stage = "" // of an order that covers the job; the tally is the job's
+			if d.Stage == "quiesced" && d.Tally.Waiting != 0 {
+				c.breach("the kill %s of a job under the order %s is quiesced and waits", a.asked.Reason, d.Order)
+			}
+			d.Stage = "" // of the order that covers the job; the tally is the job's alone
 		}
 		t := d.Tally
 		if t.Targeted != t.Stopped+t.NotRunning+t.AlreadyOver+t.Fenced+t.Waiting {
