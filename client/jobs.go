@@ -154,6 +154,21 @@ func (c *Client) Job(ctx context.Context, id string) (Job, error) {
 	return out, err
 }
 
+// Answer answers a job that is parked with questions to its owner: one answer
+// for each, in their order, when [Job.Questions] is a list. The job goes back to
+// the road; its state after that is returned. [ErrNotWaiting] when it asks
+// nothing. The key names this answer; one is drawn when it is empty.
+func (c *Client) Answer(ctx context.Context, id string, answers any, key string) (State, error) {
+	var out struct {
+		State State `json:"state"`
+	}
+	err := c.do(ctx, request{
+		method: http.MethodPost, path: "/v1/jobs/" + url.PathEscape(id) + "/answer", key: orDrawn(key),
+		body: map[string]any{"answers": answers},
+	}, &out)
+	return out.State, err
+}
+
 // Result reads how a job ended; [ErrNotOver] while it lives.
 func (c *Client) Result(ctx context.Context, id string) (Result, error) {
 	var out Result

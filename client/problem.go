@@ -30,6 +30,8 @@ const (
 	ErrFleetFrozen ProblemType = "urn:gavel:problem:fleet-frozen"
 	// ErrNotOver: the job has no result yet.
 	ErrNotOver ProblemType = "urn:gavel:problem:job-not-over"
+	// ErrNotWaiting: the job asks nothing, or no more.
+	ErrNotWaiting ProblemType = "urn:gavel:problem:job-not-waiting"
 	// ErrGateChanged: the gate is not the one that was seen; look again.
 	ErrGateChanged ProblemType = "urn:gavel:problem:gate-changed"
 	// ErrConfirm: the confirmation of a kill-all is not the fleet's name.

@@ -37,6 +37,7 @@
 //	problem.go  the problems and their types
 //	errors.go   errors to problems
 //	submit.go   POST /v1/jobs
+//	answer.go   answers to a job that asks its owner
 //	jobs.go     reading jobs, lists, results
 //	events.go   the event stream of a job
 //	kill.go     kill, kill-all

@@ -22,6 +22,10 @@ type Jobs interface {
 	// Job returns job.ErrUnknown for an id that does not exist or carries a
 	// partition that the fleet does not have.
 	Job(ctx context.Context, id job.ID) (job.Job, error)
+	// Answer brings a job that asked its owner back to the road, once per mark,
+	// audits it, and returns its state after it; job.ErrUnknown, or
+	// *job.NotWaiting when the job asks nothing. Who may was checked before.
+	Answer(ctx context.Context, a job.Answering) (job.State, error)
 	// List returns one page, newest first. The cursor is one it gave before.
 	List(ctx context.Context, q job.Query) (job.Page, error)
 }

@@ -68,11 +68,14 @@ func ofJob(err error) *Problem {
 		frozen   *job.Frozen
 		blocked  *job.Blocked
 		stale    *job.StaleGate
+		asks     *job.NotWaiting
 	)
 	switch {
 	case errors.Is(err, job.ErrUnknown), errors.Is(err, job.ErrBadID):
 		return notFound()
-	case errors.Is(err, job.ErrBadText), errors.Is(err, job.ErrBadScope):
+	case errors.As(err, &asks):
+		return problem(http.StatusConflict, typeNotWaiting, "The job does not wait for answers", asks.Error())
+	case errors.Is(err, job.ErrBadText), errors.Is(err, job.ErrBadScope), errors.Is(err, job.ErrBadAnswers):
 		return invalid(err.Error())
 	case errors.As(err, &conflict):
 		p := problem(http.StatusConflict, typeConflict, "The idempotency key was used for another body", conflict.Error())

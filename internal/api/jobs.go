@@ -46,6 +46,7 @@ func (d *Door) mountJobs(h huma.API) {
 		Description: "409 job-not-over while it lives.",
 	}, d.result)
 	d.mountEvents(h)
+	d.mountAnswer(h)
 	d.mountKill(h)
 }
 

@@ -57,6 +57,7 @@ const (
 	typeGateChanged      = "gate-changed"
 	typeNotOver          = "job-not-over"
 	typeBlocked          = "blocked-by-order"
+	typeNotWaiting       = "job-not-waiting"
 	typeFrozen           = "fleet-frozen"
 	typeRedisUnavailable = "redis-unavailable"
 	typeOutcomeUnknown   = "outcome-unknown"

@@ -33,6 +33,10 @@ func TestEveryRouteForEverybody(t *testing.T) {
 		"POST " + jobs + string(noJob) + "/kill                 401 404+ 404+ 404+ 404+ 404+ 404+ 404+": goodKill,
 		"POST " + jobs + string(farJob) + "/kill                401 404+ 404+ 404+ 404+ 404+ 404+ 404+": goodKill,
 		"POST " + jobs + "nonsense/kill                         401 404+ 404+ 404+ 404+ 404+ 404+ 404+": goodKill,
+		"POST " + jobs + string(askJob) + "/answer              401 404+ 200 200 404+ 200 404+ 404+":    goodAnswer,
+		"POST " + jobs + string(aliceJob) + "/answer            401 404+ 409 409 404+ 409 404+ 404+":    goodAnswer,
+		"POST " + jobs + string(noJob) + "/answer               401 404+ 404+ 404+ 404+ 404+ 404+ 404+": goodAnswer,
+		"POST " + jobs + "nonsense/answer                       401 404+ 404+ 404+ 404+ 404+ 404+ 404+": goodAnswer,
 		"POST /v1/orders/preview                                401 403+ 403+ 403+ 403+ 200 403+ 200":   selected,
 		"POST /v1/orders/preview {owner}                        401 403+ 403+ 403+ 403+ 200 403+ 200":   `{"scope":"owner","owner":"acme"}`,
 		"POST /v1/orders/preview {fleet}                        401 403+ 403+ 403+ 403+ 200 403+ 200":   `{"scope":"fleet"}`,
@@ -96,6 +100,7 @@ func TestAStrangerLearnsNothing(t *testing.T) {
 		{method: "GET", path: "/v1/jobs/{}/result"},
 		{method: "GET", path: "/v1/jobs/{}/events"},
 		{method: "POST", path: "/v1/jobs/{}/kill", body: goodKill},
+		{method: "POST", path: "/v1/jobs/{}/answer", body: goodAnswer},
 		{method: "GET", path: "/v1/orders/{}"},
 		{method: "GET", path: "/v1/orders/{}/events"},
 	} {

@@ -47,7 +47,7 @@ type jobView struct {
 	State       string            `json:"state" enum:"queued,running,parked,delayed,held,killing,succeeded,failed,killed" doc:"killing: an order stands, the job is not yet over"`
 	ParkReason  string            `json:"park_reason,omitempty"`
 	BlockedBy   string            `json:"blocked_by,omitempty" doc:"The standing order that keeps it parked"`
-	Questions   object            `json:"questions,omitempty" doc:"What it waits to be told"`
+	Questions   value             `json:"questions,omitempty" doc:"What it waits to be told"`
 	Cause       string            `json:"cause,omitempty" doc:"Why it ended"`
 	Error       string            `json:"error,omitempty" doc:"The last error"`
 	Worker      string            `json:"worker,omitempty" doc:"Who runs it now"`
@@ -80,7 +80,7 @@ type jobView struct {
 func viewJob(j job.Job) jobView {
 	v := jobView{
 		ID: string(j.ID), Owner: j.Owner, Submitter: j.Submitter, Kind: j.Kind, Labels: j.Labels,
-		State: string(j.Visible()), ParkReason: j.ParkReason, BlockedBy: string(j.BlockedBy), Questions: asObject(j.Questions),
+		State: string(j.Visible()), ParkReason: j.ParkReason, BlockedBy: string(j.BlockedBy), Questions: value(asObject(j.Questions)),
 		Cause: j.Cause, Error: j.Error,
 		Attempts: j.Attempts, MaxAttempts: j.MaxAttempts, Grants: j.Grants, Checkpoint: j.Checkpoint,
 		Timeout: j.Timeout.Seconds(), Budget: j.Budget, Reserved: j.Reserved, Spent: j.Spent,

@@ -29,6 +29,7 @@ const (
 	aliceJob = job.ID("0199f1c2-6c1e-7d3a-9b1e-5f2c8a6b0e00") // running
 	overJob  = job.ID("0199f1c2-6c1e-7d3a-9b1e-5f2c8a6b0f00") // succeeded
 	noJob    = job.ID("0199f1c2-6c1e-7d3a-9b1e-5f2c8a6bff00")
+	askJob   = job.ID("0199f1c2-6c1e-7d3a-9b1e-5f2c8a6b1f00") // parked with two questions
 	farJob   = job.ID("0199f1c2-6c1e-7d3a-9b1e-5f2c8a6b0e07") // a partition that does not exist
 	anOrder  = job.ID("0199f1c2-6c1e-7d3a-9b1e-5f2c8a6bcc00") // over aliceJob
 	allOrder = job.ID("0199f1c2-6c1e-7d3a-9b1e-5f2c8a6bdd00") // over the fleet
@@ -62,6 +63,7 @@ type world struct {
 	blocks    []job.Block
 	previews  []access.Permit
 	blockErr  error
+	answers   []job.Answering
 }
 
 type killed struct {
@@ -113,6 +115,21 @@ func (f fakeJobs) Job(_ context.Context, id job.ID) (job.Job, error) {
 		return job.Job{}, job.ErrUnknown
 	}
 	return j, nil
+}
+
+func (f fakeJobs) Answer(_ context.Context, a job.Answering) (job.State, error) {
+	defer f.lock()()
+	j, ok := f.jobs[a.ID]
+	switch {
+	case f.fail != nil:
+		return "", f.fail
+	case !ok:
+		return "", job.ErrUnknown
+	case j.State != job.Parked:
+		return "", &job.NotWaiting{State: j.State}
+	}
+	f.answers = append(f.answers, a)
+	return job.Queued, nil
 }
 
 func (f fakeJobs) List(_ context.Context, q job.Query) (job.Page, error) {
@@ -315,8 +332,10 @@ func newWorld() *world {
 	}
 	over := alice
 	over.ID, over.State, over.Result, over.Claim = overJob, job.Succeeded, []byte(`{"synthesis":"y"}`), job.Claim{}
+	asks := alice
+	asks.ID, asks.State, asks.ParkReason, asks.Questions, asks.Claim = askJob, job.Parked, "input", []byte(`["why?","how?"]`), job.Claim{}
 	return &world{
-		jobs: map[job.ID]job.Job{aliceJob: alice, overJob: over},
+		jobs: map[job.ID]job.Job{aliceJob: alice, overJob: over, askJob: asks},
 		receipts: map[job.ID]job.Receipt{
 			anOrder: {
 				Order: job.Order{ID: anOrder, Scope: job.Scope{Kind: job.ScopeJob, Job: aliceJob}}, Job: &alice,
@@ -451,6 +470,7 @@ func fieldsOf(t *testing.T, rec *httptest.ResponseRecorder) map[string]any {
 const (
 	goodSubmit = `{"kind":"deliberation","input":{"problem":"shall we?"},"labels":{"batch":"nightly"}}`
 	goodKill   = `{"reason":"it loops"}`
+	goodAnswer = `{"answers":["because","so"]}`
 	goodBlock  = `{"on":"kind","value":"deliberation","reason":"it loops"}`
 	goodLift   = `{"seen":"2.b,3.c","reason":"over"}`
 	selected   = `{"scope":"selector","selector":{"kind":"deliberation","min_age_seconds":60}}`

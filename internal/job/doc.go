@@ -32,6 +32,7 @@
 //	selector.go what a selector order asks for
 //	preview.go  what an order would reach, and how far a walk has come
 //	block.go    standing orders
+//	answers.go  what an owner answers a job that asks
 //	receipt.go  what an order did
 //	audit.go    the audit as its chain is computed over it
 //	money.go    micro-USD

@@ -65,6 +65,8 @@ func Moves() []Move {
 		{"promote", Delayed, Killed},
 		{"resume", Parked, Queued},
 		{"resume", Parked, Killed},
+		{"answer", Parked, Queued},
+		{"answer", Parked, Killed},
 
 		{"order", Queued, Killed},
 		{"order", Parked, Killed},

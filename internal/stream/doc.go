@@ -22,6 +22,7 @@
 // # Files
 //
 //	redis.go    submit, promote, resume, forget
+//	answer.go   the owner's answers to a job that asked
 //	read.go     one job, checkpoints, events
 //	list.go     pages over several partitions
 //	lua/        the transitions

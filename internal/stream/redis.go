@@ -56,7 +56,7 @@ func NewRedis(run rediskit.Runner, ps rediskit.Partitions, cfg Config) (*Redis, 
 	if cfg.IdempotencyFor < time.Second || cfg.Retention < 0 || cfg.DefaultBudget < 0 {
 		return nil, fmt.Errorf("stream: %+v: want idempotency of at least 1 s, and no negative retention or budget", cfg)
 	}
-	s, err := rediskit.LoadAll(scripts, "submit", "promote", "resume", "forget")
+	s, err := rediskit.LoadAll(scripts, "submit", "promote", "resume", "answer", "forget")
 	if err != nil {
 		return nil, err
 	}

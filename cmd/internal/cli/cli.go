@@ -31,6 +31,7 @@ type commands struct {
 	Get    getCommand    `cmd:"" group:"Jobs" help:"Show one job."`
 	Watch  watchCommand  `cmd:"" group:"Jobs" help:"Follow a job's events to its end."`
 	Report reportCommand `cmd:"" group:"Jobs" help:"Read what a deliberation found, in Markdown."`
+	Answer answerCommand `cmd:"" group:"Jobs" help:"Answer a job that asks its owner."`
 	Kill   killCommand   `cmd:"" group:"Jobs" help:"Stop one job, with a receipt."`
 
 	KillAll killAllCommand `cmd:"" group:"The fleet" help:"Stop every job of the fleet, or of one owner."`

@@ -108,17 +108,25 @@ func (d *desk) person() bool {
 // input, of ctx or another signal is an empty answer.
 func (d *desk) question(ctx context.Context, text string) string {
 	_, _ = fmt.Fprint(d.Out, text+" ")
-	answer := make(chan string, 1)
-	go func() { // ends with the line, at the latest with the process
-		line, _ := bufio.NewReader(d.In).ReadString('\n')
-		answer <- strings.TrimSpace(line)
-	}()
-	select {
-	case line := <-answer:
-		return line
-	case <-d.Hurry:
-	case <-ctx.Done():
+	return d.lines()(ctx)
+}
+
+// lines reads what the person types, a line at a time.
+func (d *desk) lines() func(context.Context) string {
+	in := bufio.NewReader(d.In)
+	return func(ctx context.Context) string {
+		answer := make(chan string, 1)
+		go func() { // ends with the line, at the latest with the process
+			line, _ := in.ReadString('\n')
+			answer <- strings.TrimSpace(line)
+		}()
+		select {
+		case line := <-answer:
+			return line
+		case <-d.Hurry:
+		case <-ctx.Done():
+		}
+		_, _ = fmt.Fprintln(d.Out)
+		return ""
 	}
-	_, _ = fmt.Fprintln(d.Out)
-	return ""
 }

@@ -36,6 +36,7 @@
 //	submit.go    a problem file becomes a job
 //	run.go       run and watch: following a job
 //	jobs.go      ps, get, report
+//	answer.go    answers to a job that asks its owner
 //	kill.go      kill, kill-all
 //	orders.go    orders, receipt, audit
 //	audit.go     audit verify, export, follow, key

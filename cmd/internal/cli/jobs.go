@@ -101,7 +101,17 @@ func (d *desk) one(j client.Job, now time.Time) {
 	field("owner", "%s", whose(j))
 	field("kind", "%s", j.Kind)
 	field("labels", "%s", show.Labels(j.Labels))
-	field("parked", "%s", strings.TrimSpace(j.ParkReason+" "+string(j.Questions)))
+	asks := questions(j)
+	if len(asks) == 0 && len(j.Questions) > 0 {
+		asks = []string{string(j.Questions)}
+	}
+	field("parked", "%s", j.ParkReason)
+	for i, q := range asks {
+		field(fmt.Sprintf("question %d", i+1), "%s", q)
+	}
+	if len(asks) > 0 {
+		field("answer", "%s answer %s …", d.self, j.ID)
+	}
 	field("blocked by", "%s", j.BlockedBy)
 	field("worker", "%s", j.Worker)
 	field("runs", "begun %s, %s, checkpoint %d", show.Count(int64(j.Grants), "time", "times"),

@@ -127,6 +127,8 @@ func (c contents) moved(state string) line {
 		return line{what: fmt.Sprintf("attempt %d failed and is repeated later: %s", c.Attempts, c.Error), style: Yellow}
 	case "parked":
 		return line{what: "parked: " + c.Reason, style: Yellow}
+	case "answered":
+		return line{what: "answered by its owner"}
 	case "killing":
 		return line{what: fmt.Sprintf("ordered to stop by %s: %s", c.By, c.Reason), style: Red}
 	case "killed":

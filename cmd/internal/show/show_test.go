@@ -133,6 +133,7 @@ func TestEveryKindOfEventHasItsLine(t *testing.T) {
 		"job.failed":      "failed: draining: boom",
 		"job.succeeded":   "succeeded",
 		"job.resumed":     "resumed",
+		"job.answered":    "answered by its owner",
 		"convergence":     "agreement 80 %",
 		"facilitator":     "calls for the vote",
 		"model.retry":     "the model server has trouble",

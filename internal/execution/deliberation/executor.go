@@ -138,6 +138,7 @@ type run struct {
 	steps   *stepBudget
 	spent   atomic.Int64
 
+	asked []string // what the owner was asked
 	subs  []*sub
 	final conclusion
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/rtfm-si/gavel/internal/job"
 	"github.com/rtfm-si/gavel/internal/problem"
@@ -62,6 +63,7 @@ func (r *run) clarify(ctx context.Context) (node, error) {
 		return "", err
 	}
 	if len(got.Questions) == 0 || len(r.work.Answers) > 0 {
+		r.asked = got.Questions
 		return atDecompose, nil
 	}
 	questions, err := json.Marshal(got.Questions)
@@ -72,6 +74,19 @@ func (r *run) clarify(ctx context.Context) (node, error) {
 		Reason: "input", Questions: questions,
 		Detail: fmt.Sprintf("%d questions to the owner", len(got.Questions)),
 	})
+}
+
+// answered is what the owner answered, each answer below its question.
+func (r *run) answered() string {
+	var answers []any
+	if len(r.asked) == 0 || json.Unmarshal(r.work.Answers, &answers) != nil || len(answers) != len(r.asked) {
+		return string(r.work.Answers)
+	}
+	var b strings.Builder
+	for i, q := range r.asked {
+		fmt.Fprintf(&b, "Asked: %s\nAnswered: %v\n", q, answers[i])
+	}
+	return b.String()
 }
 
 // decompose takes the problem apart.

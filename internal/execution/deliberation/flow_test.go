@@ -38,6 +38,18 @@ func TestTheOwnerIsAskedOnceAndTheAnswerIsHeard(t *testing.T) {
 	require.NotContains(t, more.settled, "clarify")
 }
 
+func TestEachAnswerStandsBelowItsQuestion(t *testing.T) {
+	r := &run{asked: []string{"Which market?", "How much?"}}
+	for answers, want := range map[string]string{
+		`["Peru",5]`:        "Asked: Which market?\nAnswered: Peru\nAsked: How much?\nAnswered: 5\n",
+		`["Peru"]`:          `["Peru"]`,
+		`{"market":"Peru"}`: `{"market":"Peru"}`,
+	} {
+		r.work.Answers = json.RawMessage(answers)
+		require.Equal(t, want, r.answered())
+	}
+}
+
 func TestTheAnswersOfTheOwnerReachTheModel(t *testing.T) {
 	var asked []model.Request
 	x := newExecutor(t, Config{}, func(_ context.Context, req model.Request) (model.Reply, error) {

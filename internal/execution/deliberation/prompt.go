@@ -53,7 +53,7 @@ func (r *run) brief(task string) *sheet {
 		section("Problem", r.in.Problem).
 		section("Context", r.in.Context).
 		bullets("Constraints", r.in.Constraints).
-		section("Answers of the owner", shorten(string(r.work.Answers), maxAnswers))
+		section("Answers of the owner", shorten(r.answered(), maxAnswers))
 }
 
 // leadAsks is a question to the model that leads, answered with a JSON object.
