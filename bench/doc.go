@@ -16,5 +16,12 @@
 //	kill.go    kill latencies
 //	killall.go one order over a whole fleet
 //	flow.go    submit to done
+//	peer.go    what is asked of every system, and the waiting for it
+//	burst.go   many running jobs, killed as one order and one by one
+//	door.go    kills over HTTP
+//	asynq.go   asynq
+//	river.go   River
+//	seed.go    a backlog
 //	server.go  a redis-server of our own
+//	postgres.go  a PostgreSQL of our own
 package main

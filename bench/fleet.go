@@ -68,7 +68,7 @@ func (f *fleet) open(url string, conns int) (rediskit.Clients, error) {
 }
 
 func (f *fleet) worker(ctx context.Context, url string, ps rediskit.Partitions, id string, slots int, ex job.Executor) error {
-	c, err := f.open(url, 32)
+	c, err := f.open(url, 8)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -22,7 +23,7 @@ func main() {
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	url := flags.String("redis", "", "a Redis to fill; none starts a redis-server of our own")
-	only := flags.String("only", "", "groups to run, separated by commas: kill, queued, flow, wake, killall")
+	only := flags.String("only", "", "groups to run, separated by commas: kill, http, queued, flow, wake, killall, storm, backlog")
 	out := flags.String("out", "", "also write the rows as JSON to this file")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -36,22 +37,23 @@ func run(ctx context.Context, args []string) error {
 		*url = own
 	}
 	var rows Rows
+	var errs []error // a group that fails does not take the figures of the others
 	for _, g := range groups() {
 		if *only != "" && !strings.Contains(","+*only+",", ","+g.name+",") {
 			continue
 		}
 		fmt.Fprintln(os.Stderr, "running", g.name)
 		if err := g.run(ctx, *url, &rows); err != nil {
-			return fmt.Errorf("%s: %w", g.name, err)
+			errs = append(errs, fmt.Errorf("%s: %w", g.name, err))
+		}
+		if *out != "" {
+			errs = append(errs, rows.save(*out))
 		}
 	}
 	if err := rows.print(os.Stdout); err != nil {
 		return err
 	}
-	if *out != "" {
-		return rows.save(*out)
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 type group struct {
@@ -60,7 +62,10 @@ type group struct {
 }
 
 func groups() []group {
-	return []group{{"kill", benchKill}, {"queued", benchQueued}, {"flow", benchFlow}, {"wake", benchWake}, {"killall", benchKillAll}}
+	return []group{
+		{"kill", benchKill}, {"http", benchHTTP}, {"queued", benchQueued}, {"flow", benchFlow}, {"wake", benchWake},
+		{"killall", benchKillAll}, {"storm", benchStorm}, {"backlog", benchBacklog},
+	}
 }
 
 // backlog is how many jobs wait behind a kill-all: GAVEL_BENCH_BACKLOG, or 100,000.
@@ -77,14 +82,29 @@ func benchKill(ctx context.Context, url string, rows *Rows) error {
 	if err != nil {
 		return err
 	}
-	base := rows.latencies(work, "stream floor", "XADD to a blocked XREAD, 1000 times", floor, nil)
-	for _, n := range []struct{ workers, jobs int }{{1, 100}, {20, 1000}} {
-		took, err := killRunning(ctx, url, n.workers, n.jobs, min(n.jobs, 500))
-		if err != nil {
-			return err
-		}
-		rows.latencies(work, "gavel", fmt.Sprintf("in-process, %d running on %d workers", n.jobs, n.workers), took, &base)
+	rows.latencies(work, "stream floor", "XADD to a blocked XREAD, 1000 times", floor, nil)
+	ours, theirs, err := killPaired(ctx, url, 300, false)
+	if err != nil {
+		return err
 	}
+	base := rows.latencies(work, "asynq", "CancelProcessing in-process, 300 running on 1 worker, in turns with gavel", theirs, nil)
+	rows.latencies(work, "gavel", "in-process, with order and audit entry, 300 running on 1 worker", ours, &base)
+	took, err := killRunning(ctx, url, 20, 1000, 500)
+	if err != nil {
+		return err
+	}
+	rows.latencies(work, "gavel", "in-process, 1,000 running on 20 workers", took, nil)
+	return nil
+}
+
+func benchHTTP(ctx context.Context, url string, rows *Rows) error {
+	const work = "kill a running job over HTTP: request to cancelled context"
+	ours, theirs, err := killPaired(ctx, url, 300, true)
+	if err != nil {
+		return err
+	}
+	base := rows.latencies(work, "asynq", "CancelProcessing behind a thin handler, 300 running on 1 worker, in turns", theirs, nil)
+	rows.latencies(work, "gavel", "the dispatcher's door: order, audit entry and receipt, 300 running on 1 worker, in turns", ours, &base)
 	return nil
 }
 
@@ -111,14 +131,26 @@ func benchFlow(ctx context.Context, url string, rows *Rows) error {
 		return err
 	}
 	rows.rate(work, "gavel", cond+", 4 workers", got, floor, "bare stream loop")
+	theirs, err := asynqFlow(ctx, url, 20_000, 16, 4, 100)
+	if err != nil {
+		return err
+	}
+	rows.rate(work, "asynq", cond+", 4 servers", theirs, 0, "")
+	rows.rate(work, "gavel", cond+", 4 workers", got, theirs, "asynq")
 	return nil
 }
 
 func benchWake(ctx context.Context, url string, rows *Rows) error {
+	const work = "submit to handler on an idle worker"
+	theirs, err := asynqWake(ctx, url, 30)
+	if err != nil {
+		return err
+	}
+	base := rows.latencies(work, "asynq", "1 worker, default intervals, 30 times", theirs, nil)
 	took, err := wakeUp(ctx, url, 500)
 	if err != nil {
 		return err
 	}
-	rows.latencies("submit to handler on an idle worker", "gavel", "in-process, 1 worker", took, nil)
+	rows.latencies(work, "gavel", "1 worker, 500 times", took, &base)
 	return nil
 }
