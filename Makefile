@@ -123,6 +123,12 @@ oidc: ## tokens of a real OpenID Connect provider: people log in, its keys chang
 	GOBIN=$(TOOLS)/oidc $(GO) install github.com/zitadel/oidc/v3/example/server@$(OIDC_VERSION)
 	$(GO) test -race -count=1 -run TestARealProvider ./internal/access/token -args -provider=$(TOOLS)/oidc/server
 
+.PHONY: browser
+browser: ## the console in headless Chromium, checked by axe; screenshots in bin/screenshots
+	@scripts/redis.sh ensure
+	@scripts/axe.sh
+	$(GO) test -tags browser -timeout 15m -count=1 -v -run '$(RUN)' ./cmd/browser
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ=30s each
 	scripts/fuzz.sh $(FUZZ)

@@ -47,6 +47,8 @@
 //	blocks.go   standing orders
 //	receipts.go what a kill answers, and waiting for its end
 //	fleet.go    the fleet, freeze, thaw, the audit
+//	watch.go    the event stream of the fleet
+//	me.go       who the caller is
 //	log.go      the audit as it is, for those who verify it
 //	views.go    how things look in JSON
 //	cursor.go   signed cursors

@@ -61,6 +61,8 @@ type Door struct {
 	routes  *http.ServeMux
 	openapi []byte
 
+	glances glances
+
 	closing chan struct{}
 	once    sync.Once
 }
@@ -155,6 +157,8 @@ func (d *Door) mount() error {
 	d.mountFollow(h)
 	d.mountBlocks(h)
 	d.mountFleet(h)
+	d.mountWatch(h)
+	d.mountMe(h)
 	delete(registry.Map(), "ErrorModel")
 	delete(registry.Map(), "ErrorDetail")
 	doc, err := h.OpenAPI().MarshalJSON()

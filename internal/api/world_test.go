@@ -285,6 +285,7 @@ func (f fakeGate) Thaw(_ context.Context, _ access.Permit, seen, _, _ string) (j
 }
 
 func (f fakeFleet) View(context.Context) (job.Fleet, error) {
+	defer f.lock()()
 	return job.Fleet{
 		Name: "prod", Partitions: 1, Jobs: map[job.State]int64{job.Running: 1}, NoProgress: 3, QueuedOldest: 4 * time.Minute,
 		Reclaimed: 2, ControlLag: 80 * time.Millisecond, RedisTook: 600 * time.Microsecond, At: time.Unix(1_764_000_000, 0),

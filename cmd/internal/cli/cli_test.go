@@ -72,7 +72,7 @@ func TestDevAnnouncesItselfAndDrainsWhenInterrupted(t *testing.T) {
 	go func() { <-out.seen; interrupt() }()
 	s := outcome(ctx, t, Process{Out: out, Err: out}, "dev", "--listen", "127.0.0.1:0", "--workers", "1", "--pace", "fast")
 	require.NoError(t, s.err)
-	for _, want := range []string{"memory-only", "simulated", dev.Alice, dev.Bob, dev.Admin, "http://127.0.0.1:", "run examples/market-entry.json", "draining", "drained"} {
+	for _, want := range []string{"memory-only", "simulated", dev.Alice, dev.Bob, dev.Admin, "http://127.0.0.1:", "/console/", "run examples/market-entry.json", "draining", "drained"} {
 		require.Contains(t, out.String(), want)
 	}
 }

@@ -127,6 +127,7 @@ func (c *devCommand) announce(d *desk, f *dev.Fleet) {
 	}
 	row("Workers", "%s of %s each", show.Count(int64(c.Workers), "worker", "workers"), show.Count(int64(c.Slots), "slot", "slots"))
 	row("API", "%s  (described at /openapi.json)", s.Paint(show.Bold, f.URL()))
+	row("Console", "%s  (sign in with %s)", s.Paint(show.Bold, f.URL()+"/console/"), dev.Admin)
 	s.Line("")
 	s.Line("  Credentials, known to everybody and therefore good on this machine only:")
 	for _, cred := range dev.Credentials() {

@@ -16,6 +16,7 @@ import (
 	"github.com/rtfm-si/gavel/internal/api"
 	"github.com/rtfm-si/gavel/internal/audit"
 	"github.com/rtfm-si/gavel/internal/beat"
+	"github.com/rtfm-si/gavel/internal/console"
 	"github.com/rtfm-si/gavel/internal/control"
 	"github.com/rtfm-si/gavel/internal/job"
 	"github.com/rtfm-si/gavel/internal/problem"
@@ -113,7 +114,11 @@ func (p *process) ready(ctx context.Context) error {
 
 // serve answers requests until ctx ends, then lets the open ones finish.
 func (p *process) serve(ctx context.Context, ln net.Listener) error {
-	srv := api.NewServer(p.cfg.Listen, p.door, p.door)
+	page, err := console.New(p.door)
+	if err != nil {
+		return err
+	}
+	srv := api.NewServer(p.cfg.Listen, p.door, page)
 	var wg sync.WaitGroup
 	aside, stop := context.WithCancel(context.WithoutCancel(ctx))
 	wg.Go(func() { p.clerk.Run(aside) })
@@ -123,7 +128,6 @@ func (p *process) serve(ctx context.Context, ln net.Listener) error {
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(ln) }()
-	var err error
 	select {
 	case <-ctx.Done():
 		sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.cfg.Shutdown)
