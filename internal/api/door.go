@@ -39,6 +39,9 @@ type Config struct {
 
 	// Ready says whether requests can be served; nil is always.
 	Ready func(ctx context.Context) error
+	// Answered is told of each answer: the route's pattern, empty for none, and
+	// how long it took; nil for nobody.
+	Answered func(route, method string, status int, took time.Duration)
 	// Hosts are the Host headers answered to, without port; empty is any.
 	Hosts []string
 	// Version is shown in the OpenAPI document.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,6 +62,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	head.Set("Cache-Control", "no-store")
 	head.Set("X-Content-Type-Options", "nosniff")
 	t := &tracked{ResponseWriter: w}
+	defer d.counted(t, r, time.Now())
 	defer d.recovered(t, r)
 
 	if err := d.admit(w, r, a); err != nil {
@@ -73,20 +75,31 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // tracked remembers whether an answer has begun.
 type tracked struct {
 	http.ResponseWriter
-	begun bool
+	begun  bool
+	status int
 }
 
 // Unwrap lets a response controller find the connection.
 func (t *tracked) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 
 func (t *tracked) WriteHeader(status int) {
-	t.begun = true
+	t.begun, t.status = true, status
 	t.ResponseWriter.WriteHeader(status)
 }
 
 func (t *tracked) Write(p []byte) (int, error) {
 	t.begun = true
 	return t.ResponseWriter.Write(p) //nolint:wrapcheck // it stands for the writer it wraps
+}
+
+// counted tells of an answer. A HEAD or a path that no route has is none.
+func (d *Door) counted(t *tracked, r *http.Request, began time.Time) {
+	if d.cfg.Answered == nil {
+		return
+	}
+	_, pattern := d.routes.Handler(&http.Request{Method: r.Method, URL: r.URL, Host: r.Host})
+	_, route, _ := strings.Cut(pattern, " ")
+	d.cfg.Answered(route, r.Method, cmp.Or(t.status, http.StatusOK), time.Since(began))
 }
 
 // recovered answers a route that failed where it must not; an answer that had

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/rtfm-si/gavel/internal/job"
+	"github.com/rtfm-si/gavel/internal/rediskit"
 )
 
 // Sampler samples the beat of one partition, see package beat.
@@ -32,7 +33,10 @@ type Clerk struct {
 	// BuryAfter is how long a worker is silent before it leaves the table; 0
 	// means 5 min.
 	BuryAfter time.Duration
-	Log       *zap.Logger
+	// Quiesced is told of each order that nobody is waited for any more, with the
+	// time since it was requested; nil for nobody.
+	Quiesced func(scope job.ScopeKind, took time.Duration)
+	Log      *zap.Logger
 }
 
 // Run works until ctx ends.
@@ -123,10 +127,28 @@ func (k Clerk) book(ctx context.Context, p int, id job.ID) {
 		}
 		if word == "quiesced" {
 			k.Log.Info("order quiesced", zap.String("order", string(id)), zap.Int("partition", p))
+			k.tell(ctx, p, id)
 		}
 		if word != "more" || ctx.Err() != nil {
 			return
 		}
+	}
+}
+
+// tell says how long an order took, at its home.
+func (k Clerk) tell(ctx context.Context, p int, id job.ID) {
+	if k.Quiesced == nil || id.Partition() != p {
+		return
+	}
+	rec, err := k.Control.orderIn(ctx, p, id)
+	if err != nil {
+		return // a number less
+	}
+	o := rec.order
+	end := rediskit.Number(o["quiesced_at"])
+	from := min(rediskit.Number(o["requested"]), rediskit.Number(o["at"]))
+	if end > from && from > 0 {
+		k.Quiesced(job.ScopeKind(o["scope"]), time.Duration(end-from)*time.Microsecond)
 	}
 }
 

@@ -26,17 +26,34 @@ func (w *Worker) conclude(ctx context.Context, r *run, result job.Result, err er
 		e.SinceDelivered, e.SinceCancelled, e.SinceReturned = since(k.delivered), since(k.cancelled), since(k.returned)
 		ended, werr := end(context.WithoutCancel(ctx), e)
 		if werr == nil {
+			w.count(r, verb, ended, e.Cause)
 			r.log.Info("job "+string(ended.State), zap.String("by", verb), zap.String("cause", e.Cause),
 				zap.String("order", string(ended.Order)), zap.NamedError("work", err))
 			return
 		}
 		if !errors.Is(werr, job.ErrUnavailable) {
+			w.rooms.Meter.Refused()
 			r.log.Warn("claim already ended elsewhere; nothing written", zap.String("by", verb), zap.Error(werr))
 			return
 		}
 		r.log.Warn("redis does not answer; writing the job's end again", zap.String("by", verb), zap.Error(werr))
 		time.Sleep(pause)
 	}
+}
+
+// count tells the meter how a claim ended.
+func (w *Worker) count(r *run, verb string, ended job.Ended, cause string) {
+	w.rooms.Meter.Ended(verb, ended.State, cause)
+	if ended.Steps != nil {
+		w.rooms.Meter.Killed(r.killedBy(), *ended.Steps)
+	}
+}
+
+// killedBy is the scope of the order that was heard.
+func (r *run) killedBy() job.ScopeKind {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.scope
 }
 
 // since is how long ago a step was, negative when it did not happen.

@@ -69,6 +69,26 @@ type Journal interface {
 	Last(ctx context.Context, id job.ID) (c *job.Checkpoint, damaged int, err error)
 }
 
+// Meter counts. Its methods MUST NOT block.
+type Meter interface {
+	// Granted: n jobs came from the road.
+	Granted(n int)
+	// Ended: a claim ended by finish, retry, release or park.
+	Ended(how string, s job.State, cause string)
+	// Refused: a write was refused, because its claim is no longer valid.
+	Refused()
+	// Killed: a kill was confirmed. The scope is empty when no hint told of it.
+	Killed(scope job.ScopeKind, k job.KillSteps)
+}
+
+// noMeter counts nothing.
+type noMeter struct{}
+
+func (noMeter) Granted(int)                         {}
+func (noMeter) Ended(string, job.State, string)     {}
+func (noMeter) Refused()                            {}
+func (noMeter) Killed(job.ScopeKind, job.KillSteps) {}
+
 // Config is a worker's settings. The zero value of each field has the default
 // that is named.
 type Config struct {

@@ -31,6 +31,7 @@ type run struct {
 	after time.Duration // how long the confirmation of a kill waits, see Deliver
 	sign  time.Time     // the last sign of life
 	deaf  bool
+	scope job.ScopeKind // of the order that killed it
 }
 
 // killTimes are the steps of a kill on this worker, zero while not reached.
@@ -176,6 +177,7 @@ func (r *run) stop(cause error) {
 		heard = r.kill.delivered.IsZero()
 		if heard {
 			r.kill.delivered = now
+			r.scope = s.Scope
 		}
 		r.mu.Unlock()
 	}

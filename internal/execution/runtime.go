@@ -112,6 +112,7 @@ func (rt *runtime) fence(err error) error {
 	if !errors.Is(err, job.ErrFenced) {
 		return err
 	}
+	rt.w.rooms.Meter.Refused()
 	stop := &job.Stop{Kind: job.StopLeaseLost, Detail: "redis refused a write: the claim is no longer valid"}
 	rt.r.stop(stop)
 	return fmt.Errorf("%w: %w", stop, err)

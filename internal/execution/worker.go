@@ -25,6 +25,7 @@ type Rooms struct {
 	Table   Table
 	Money   Money
 	Journal Journal
+	Meter   Meter // nil counts nothing
 }
 
 // Worker runs jobs. Make one with [New], run it once with [Worker.Run].
@@ -77,6 +78,9 @@ func New(cfg Config, rooms Rooms, executors map[string]job.Executor, log *zap.Lo
 	}
 	if cfg.DrainFinish < 0 || cfg.DrainGrace < 0 || cfg.DrainSettle < 0 {
 		return nil, errors.New("drain: a duration is negative")
+	}
+	if rooms.Meter == nil {
+		rooms.Meter = noMeter{}
 	}
 	w := &Worker{
 		cfg: cfg, rooms: rooms, executors: executors, log: log.With(zap.String("worker", cfg.ID)),
@@ -191,6 +195,7 @@ func (w *Worker) grant(ctx context.Context, p, slots int) (got int, more bool) {
 	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		granted, more, err := w.rooms.Road.Grant(context.WithoutCancel(ctx), p, nonce, slots)
 		if err == nil {
+			w.rooms.Meter.Granted(len(granted))
 			for _, g := range granted {
 				w.start(ctx, g, sent)
 			}

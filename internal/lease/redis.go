@@ -39,7 +39,8 @@ func NewRedis(c rediskit.Clients, profile rediskit.Profile, ps rediskit.Partitio
 		return nil, err
 	}
 	return &Redis{
-		jobs: rediskit.Runner{Client: c.Jobs, Profile: profile}, ends: rediskit.Runner{Client: c.Lease, Profile: profile},
+		jobs:  rediskit.Runner{Client: c.Jobs, Profile: profile, Observe: c.Observe},
+		ends:  rediskit.Runner{Client: c.Lease, Profile: profile, Observe: c.Observe},
 		waits: c.Control, partitions: ps, worker: worker, scripts: s,
 	}, nil
 }

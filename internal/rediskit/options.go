@@ -44,6 +44,8 @@ type Clients struct {
 	Lease redis.UniversalClient
 	// Jobs carries everything else.
 	Jobs redis.UniversalClient
+	// Observe is told of each script that is run on them; nil for nobody.
+	Observe Observer
 }
 
 // Deadlines of every call. A blocking read adds its block time.

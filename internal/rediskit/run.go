@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -17,7 +18,12 @@ type Args map[string]any
 type Runner struct {
 	Client  redis.UniversalClient
 	Profile Profile
+	// Observe is told of each call of a script; nil for nobody.
+	Observe Observer
 }
+
+// Observer is told how long a script took, and what failed.
+type Observer func(script string, took time.Duration, err error)
 
 // Run calls a script. It answers an error when an argument is missing or
 // unknown ([ErrScript], a fault of the caller), when Redis failed (see
@@ -27,7 +33,11 @@ func (r Runner) Run(ctx context.Context, s *Script, at Place, args Args, rest ..
 	if err != nil {
 		return Reply{}, fmt.Errorf("%w: %w", ErrScript, err)
 	}
+	began := time.Now()
 	raw, err := s.sources[r.Profile].Run(ctx, r.Client, keys, argv...).Result()
+	if r.Observe != nil {
+		r.Observe(s.Name, time.Since(began), err)
+	}
 	if err != nil {
 		return Reply{}, fmt.Errorf("%s: %w", s.Name, err)
 	}

@@ -4,17 +4,20 @@ import (
 	"crypto/ed25519"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/rtfm-si/gavel/cmd/internal/settings"
 	"github.com/rtfm-si/gavel/internal/access"
 )
 
 // Config is a dispatcher's flags and environment.
 type Config struct {
-	settings.Redis  `embed:""`
-	settings.Timing `embed:""`
-	settings.Log    `embed:""`
-	settings.Canary `embed:""`
-	OIDC            `embed:""`
+	settings.Redis   `embed:""`
+	settings.Timing  `embed:""`
+	settings.Log     `embed:""`
+	settings.Canary  `embed:""`
+	settings.Private `embed:""`
+	OIDC             `embed:""`
 
 	Listen        string        `name:"listen" env:"GAVEL_LISTEN" default:"127.0.0.1:8080" help:"Address of the HTTP API."`
 	Hosts         []string      `name:"hosts" env:"GAVEL_HOSTS" help:"Host names answered to, without port; none is any."`
@@ -30,6 +33,8 @@ type Config struct {
 
 	// AuditKey, when set by gavel dev, signs the audit instead of a file's.
 	AuditKey ed25519.PrivateKey `kong:"-"`
+	// LogLevel, when set, can be changed at /log-level.
+	LogLevel *zap.AtomicLevel `kong:"-"`
 	// Version is stamped by the build.
 	Version string `kong:"-"`
 	// Auth, when set by gavel dev, is asked instead of a keys file.

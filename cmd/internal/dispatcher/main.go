@@ -26,10 +26,11 @@ const maxStreams = 512
 
 // Main runs a dispatcher process until ctx ends and its requests are answered.
 func Main(ctx context.Context, cfg Config, stderr io.Writer) error {
-	log, _, err := telemetry.NewLogger(cfg.Telemetry(), stderr)
+	log, level, err := telemetry.NewLogger(cfg.Telemetry(), stderr)
 	if err != nil {
 		return err
 	}
+	cfg.LogLevel = &level
 	return Run(ctx, cfg, log, func(addr string) { log.Info("dispatcher listens", zap.String("addr", addr)) })
 }
 
@@ -54,6 +55,11 @@ func Run(ctx context.Context, cfg Config, log *zap.Logger, ready func(addr strin
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen: %w", err), fleet.Clients.Close())
 	}
+	unserve, err := cfg.Private.Serve(context.WithoutCancel(ctx), telemetry.Private(p.metrics.Handler(), cfg.LogLevel), log)
+	if err != nil {
+		return errors.Join(err, ln.Close(), fleet.Clients.Close())
+	}
+	defer unserve()
 	ready(ln.Addr().String())
 	err = p.serve(ctx, ln)
 	return errors.Join(err, fleet.Clients.Close())

@@ -22,6 +22,7 @@ import (
 	"github.com/rtfm-si/gavel/internal/problem"
 	"github.com/rtfm-si/gavel/internal/rediskit"
 	"github.com/rtfm-si/gavel/internal/stream"
+	"github.com/rtfm-si/gavel/internal/telemetry"
 
 	"github.com/rtfm-si/gavel/cmd/internal/settings"
 )
@@ -35,11 +36,17 @@ type process struct {
 	clerk control.Clerk
 	door  *api.Door
 	seal  *audit.Sealer // nil without a key
+
+	metrics *telemetry.DispatcherMetrics
 }
 
 // wire joins the rooms.
 func wire(cfg Config, fleet settings.Fleet, auth access.Authenticator, log *zap.Logger) (*process, error) {
-	p := &process{cfg: cfg, fleet: fleet, log: log}
+	p := &process{cfg: cfg, log: log}
+	var orders *control.Redis
+	p.metrics = telemetry.NewDispatcherMetrics(cfg.Version, func(ctx context.Context) (job.Fleet, error) { return orders.View(ctx) })
+	fleet.Clients.Observe = p.metrics.Script
+	p.fleet = fleet
 	ps := fleet.Partitions
 	var err error
 	p.road, err = stream.NewRedis(fleet.Runner(), ps, stream.Config{
@@ -48,7 +55,7 @@ func wire(cfg Config, fleet settings.Fleet, auth access.Authenticator, log *zap.
 	if err != nil {
 		return nil, err
 	}
-	orders, err := control.NewRedis(rediskit.Runner{Client: fleet.Clients.Lease, Profile: fleet.Profile}, ps, cfg.Take, log)
+	orders, err = control.NewRedis(fleet.On(fleet.Clients.Lease), ps, cfg.Take, log)
 	if err != nil {
 		return nil, err
 	}
@@ -62,14 +69,14 @@ func wire(cfg Config, fleet settings.Fleet, auth access.Authenticator, log *zap.
 	if p.clerk, err = p.newClerk(orders); err != nil {
 		return nil, err
 	}
-	waits, err := stream.NewRedis(rediskit.Runner{Client: fleet.Clients.Control, Profile: fleet.Profile}, ps, stream.Config{})
+	waits, err := stream.NewRedis(fleet.On(fleet.Clients.Control), ps, stream.Config{})
 	if err != nil {
 		return nil, err
 	}
 	p.door, err = api.New(api.Config{
 		Name: ps.Fleet, Partitions: ps.Count, Auth: auth,
 		Jobs: p.road, Events: waits, Orders: orders, Blocks: orders, Gate: orders, Fleet: orders, Audit: log2,
-		CursorKey: fleet.CursorKey, Kinds: kinds(cfg), Ready: p.ready, Hosts: cfg.Hosts, Version: cfg.Version, Log: log,
+		CursorKey: fleet.CursorKey, Kinds: kinds(cfg), Ready: p.ready, Answered: p.metrics.Answered, Hosts: cfg.Hosts, Version: cfg.Version, Log: log,
 	})
 	return p, err
 }
@@ -89,10 +96,10 @@ func kinds(cfg Config) map[string]func([]byte) error {
 }
 
 func (p *process) newClerk(orders *control.Redis) (control.Clerk, error) {
-	k := control.Clerk{Control: orders, Samplers: map[int]control.Sampler{}, Every: p.cfg.Renew, Log: p.log}
+	k := control.Clerk{Control: orders, Samplers: map[int]control.Sampler{}, Every: p.cfg.Renew, Quiesced: p.metrics.Quiesced, Log: p.log}
 	name := "dispatcher-" + rand.Text()[:8]
 	for _, part := range p.fleet.Partitions.All() {
-		run := rediskit.Runner{Client: p.fleet.Clients.Lease, Profile: p.fleet.Profile}
+		run := p.fleet.On(p.fleet.Clients.Lease)
 		s, err := beat.NewSampler(run, p.fleet.Partitions.Slot(part), name, beat.NewStillness(p.cfg.Take, p.cfg.Renew))
 		if err != nil {
 			return k, err

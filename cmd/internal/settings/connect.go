@@ -24,7 +24,12 @@ type Fleet struct {
 
 // Runner runs scripts on the jobs client.
 func (f Fleet) Runner() rediskit.Runner {
-	return rediskit.Runner{Client: f.Clients.Jobs, Profile: f.Profile}
+	return f.On(f.Clients.Jobs)
+}
+
+// On runs scripts on one of the clients.
+func (f Fleet) On(c redis.UniversalClient) rediskit.Runner {
+	return rediskit.Runner{Client: c, Profile: f.Profile, Observe: f.Clients.Observe}
 }
 
 // Conns is how many connections two of the three clients may have.

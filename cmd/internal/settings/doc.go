@@ -9,5 +9,6 @@
 //	settings.go  Redis, fleet, lease timing, logs
 //	parse.go     flags and environment
 //	connect.go   from settings to clients
+//	private.go   the listener for operators
 //	process.go   signals and exit codes
 package settings

@@ -44,5 +44,10 @@ type Log struct {
 	Format string `name:"log-format" env:"GAVEL_LOG_FORMAT" default:"json" enum:"json,console" help:"Form of the lines: ${enum}."`
 }
 
+// Private is the listener that no client may reach.
+type Private struct {
+	Private string `name:"private-listen" env:"GAVEL_PRIVATE_LISTEN" help:"Address of /metrics, /debug/pprof and /log-level, which no client may reach; empty for none."`
+}
+
 // Telemetry is the log as package telemetry has it.
 func (l Log) Telemetry() telemetry.Log { return telemetry.Log{Level: l.Level, Format: l.Format} }

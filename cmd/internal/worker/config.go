@@ -7,15 +7,18 @@ import (
 	"strings"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/rtfm-si/gavel/cmd/internal/settings"
 )
 
 // Config is a worker's flags and environment.
 type Config struct {
-	settings.Redis  `embed:""`
-	settings.Timing `embed:""`
-	settings.Log    `embed:""`
-	settings.Canary `embed:""`
+	settings.Redis   `embed:""`
+	settings.Timing  `embed:""`
+	settings.Log     `embed:""`
+	settings.Canary  `embed:""`
+	settings.Private `embed:""`
 
 	ID     string `name:"id" env:"GAVEL_WORKER_ID" help:"Unique name of the worker; default is the host's name and a random part."`
 	Slots  int    `name:"slots" env:"GAVEL_SLOTS" default:"8" help:"Jobs that run at once, 1-10000."`
@@ -38,6 +41,8 @@ type Config struct {
 
 	Programs string `name:"programs" env:"GAVEL_PROGRAMS" type:"path" help:"JSON file of further kinds of job and the programs that run them: {\"kind\": {\"argv\": [\"python3\", \"job.py\"], \"env\": [\"NAME\"], \"dir\": \"/srv\"}}. The dispatchers' --kinds must name them."`
 
+	// LogLevel, when set, can be changed at /log-level.
+	LogLevel *zap.AtomicLevel `kong:"-"`
 	// Version is stamped by the build.
 	Version string `kong:"-"`
 }

@@ -5,6 +5,7 @@
 //
 // # Files
 //
+//	metrics.go   what is counted of it
 //	config.go  flags and environment
 //	wire.go    the rooms joined
 //	programs.go the kinds that child processes run

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/rtfm-si/gavel/internal/telemetry"
 )
 
 // probes serves /healthz and /readyz until ctx ends, and returns its address.
@@ -39,6 +41,20 @@ func (p *wired) probes(ctx context.Context) (addr string, wait func(), err error
 	}()
 	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
 	return ln.Addr().String(), func() { stop(); _ = srv.Close(); <-done }, nil
+}
+
+// listen opens the listener for probes and the one for operators.
+func (p *wired) listen(ctx context.Context) (addr string, stop func(), err error) {
+	addr, unprobe, err := p.probes(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	unserve, err := p.cfg.Private.Serve(ctx, telemetry.Private(p.metrics.Handler(), p.cfg.LogLevel), p.log)
+	if err != nil {
+		unprobe()
+		return "", nil, err
+	}
+	return addr, func() { unserve(); unprobe() }, nil
 }
 
 func say(w http.ResponseWriter, ok bool, why string) {

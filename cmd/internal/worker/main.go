@@ -18,10 +18,11 @@ const About = "Runs Gavel's jobs: takes them from the road under a lease, obeys 
 // Main runs a worker process until ctx ends and it has drained. A value on hurry
 // skips the rest of the drain.
 func Main(ctx context.Context, cfg Config, hurry <-chan struct{}, stderr io.Writer) error {
-	log, _, err := telemetry.NewLogger(cfg.Telemetry(), stderr)
+	log, level, err := telemetry.NewLogger(cfg.Telemetry(), stderr)
 	if err != nil {
 		return err
 	}
+	cfg.LogLevel = &level
 	return Run(ctx, cfg, hurry, log)
 }
 
@@ -45,7 +46,7 @@ func Run(ctx context.Context, cfg Config, hurry <-chan struct{}, log *zap.Logger
 	if err != nil {
 		return errors.Join(err, fleet.Clients.Close())
 	}
-	addr, unprobe, err := p.probes(context.WithoutCancel(ctx))
+	addr, unprobe, err := p.listen(context.WithoutCancel(ctx))
 	if err != nil {
 		return errors.Join(err, fleet.Clients.Close())
 	}

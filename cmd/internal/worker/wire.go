@@ -23,7 +23,6 @@ import (
 	"github.com/rtfm-si/gavel/internal/execution/process"
 	"github.com/rtfm-si/gavel/internal/job"
 	"github.com/rtfm-si/gavel/internal/lease"
-	"github.com/rtfm-si/gavel/internal/rediskit"
 	"github.com/rtfm-si/gavel/internal/stream"
 	"github.com/rtfm-si/gavel/internal/telemetry"
 
@@ -32,18 +31,17 @@ import (
 
 // wired is a worker whose rooms are joined.
 type wired struct {
-	cfg    Config
-	id     string
-	fleet  settings.Fleet
-	log    *zap.Logger
-	road   *stream.Redis
-	leases *lease.Redis
-	keeper *lease.Keeper
-	watch  *control.Watch
-	worker *execution.Worker
-	models *model.Client
-	// taken are the jobs reclaimed of late, lag how late orders arrived.
-	taken, lag telemetry.Recent
+	cfg     Config
+	id      string
+	fleet   settings.Fleet
+	log     *zap.Logger
+	road    *stream.Redis
+	leases  *lease.Redis
+	keeper  *lease.Keeper
+	watch   *control.Watch
+	worker  *execution.Worker
+	models  *model.Client
+	metrics *telemetry.WorkerMetrics
 	// programs runs kinds as child processes, nil when there are none.
 	programs *process.Executor
 }
@@ -51,6 +49,10 @@ type wired struct {
 // wire joins the rooms.
 func wire(cfg Config, id string, fleet settings.Fleet, log *zap.Logger) (*wired, error) {
 	p := &wired{cfg: cfg, id: id, fleet: fleet, log: log}
+	var self atomic.Pointer[execution.Worker]
+	p.metrics = telemetry.NewWorkerMetrics(cfg.Version, p.state(&self))
+	fleet.Clients.Observe = p.metrics.Script
+	p.fleet = fleet
 	ps, parts := fleet.Partitions, fleet.Partitions.All()
 	var err error
 	if p.road, err = stream.NewRedis(fleet.Runner(), ps, stream.Config{}); err != nil {
@@ -59,11 +61,10 @@ func wire(cfg Config, id string, fleet settings.Fleet, log *zap.Logger) (*wired,
 	if p.leases, err = lease.NewRedis(fleet.Clients, fleet.Profile, ps, id); err != nil {
 		return nil, err
 	}
-	var self atomic.Pointer[execution.Worker]
 	if p.keeper, err = lease.NewKeeper(cfg.Lease(), p.leases, parts, p.row(&self)); err != nil {
 		return nil, err
 	}
-	line, err := control.NewRedis(rediskit.Runner{Client: fleet.Clients.Control, Profile: fleet.Profile}, ps, cfg.Take, log)
+	line, err := control.NewRedis(fleet.On(fleet.Clients.Control), ps, cfg.Take, log)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +87,7 @@ func wire(cfg Config, id string, fleet settings.Fleet, log *zap.Logger) (*wired,
 		KillPatience: cfg.KillPatience, Timeout: cfg.JobTimeout, Silence: cfg.JobSilence, Backoff: cfg.Backoff,
 	}, execution.Rooms{
 		Road: p.leases, Ender: p.leases, Keeper: p.keeper, Hints: p.watch, Table: p.leases,
-		Money: money, Journal: journal,
+		Money: meteredMoney{money, p.metrics}, Journal: journal, Meter: p.metrics,
 	}, executors, log)
 	self.Store(p.worker)
 	return p, err
@@ -101,9 +102,8 @@ func (p *wired) row(self *atomic.Pointer[execution.Worker]) func() []byte {
 	started := time.Now().UnixMicro()
 	return func() []byte {
 		r := lease.Row{Host: host, Version: p.cfg.Version, Started: started, At: time.Now().UnixMicro(), Trust: p.cfg.Trust.Microseconds()}
-		r.Reclaimed, _ = p.taken.Last(recently)
-		_, lag := p.lag.Last(recently)
-		r.Lag = lag.Microseconds()
+		reclaimed, lag := p.metrics.Recently(recently)
+		r.Reclaimed, r.Lag = reclaimed, lag.Microseconds()
 		if w := self.Load(); w != nil {
 			s := w.Status()
 			r.Slots, r.Running, r.Deaf, r.DeafJobs, r.Drain, r.NoProgress = s.Slots, s.Running, s.Deaf, s.DeafJobs, s.Draining, s.NoProgress
@@ -216,14 +216,14 @@ func (p *wired) deliver(h job.Hint) {
 func (p *wired) reap(ctx context.Context, wg *sync.WaitGroup) error {
 	timing := p.cfg.Lease()
 	for _, part := range p.fleet.Partitions.All() {
-		run := rediskit.Runner{Client: p.fleet.Clients.Lease, Profile: p.fleet.Profile}
+		run := p.fleet.On(p.fleet.Clients.Lease)
 		s, err := beat.NewSampler(run, p.fleet.Partitions.Slot(part), p.id, beat.NewStillness(timing.Take, timing.Renew))
 		if err != nil {
 			return err
 		}
 		r := lease.Reaper{
 			Partition: part, Every: timing.Renew, Watch: s, Taker: p.leases, Backoff: p.cfg.Backoff, Log: p.log,
-			Taken: func(job.Reclaimed) { p.taken.Add(0) },
+			Taken: p.metrics.Reclaimed,
 		}
 		wg.Go(func() {
 			r.Run(ctx)
