@@ -22,15 +22,17 @@ type Gate struct {
 
 // Worker is one worker of the fleet.
 type Worker struct {
-	ID       string    `json:"id"`
-	Host     string    `json:"host"`
-	Version  string    `json:"version"`
-	Slots    int       `json:"slots"`
-	Running  int       `json:"running"`
-	Deaf     int       `json:"deaf"`
-	DeafJobs []string  `json:"deaf_jobs,omitzero"` // some of them
-	Draining bool      `json:"draining"`
-	Started  time.Time `json:"started_at,omitzero"`
+	ID       string   `json:"id"`
+	Host     string   `json:"host"`
+	Version  string   `json:"version"`
+	Slots    int      `json:"slots"`
+	Running  int      `json:"running"`
+	Deaf     int      `json:"deaf"`
+	DeafJobs []string `json:"deaf_jobs,omitzero"` // some of them
+	Draining bool     `json:"draining"`
+	// Lost: a gate does not know what it has seen of it; it takes nothing.
+	Lost    bool      `json:"lost,omitzero"`
+	Started time.Time `json:"started_at,omitzero"`
 	// Silent is for how many seconds the dispatcher that answered has watched
 	// its beat stand still.
 	Silent float64   `json:"silent_seconds"`
@@ -42,6 +44,15 @@ type Worker struct {
 	// again, LeaseLeft when they may be taken from it.
 	TrustLeft float64 `json:"trust_left_seconds"`
 	LeaseLeft float64 `json:"lease_left_seconds"`
+}
+
+// Loss is a gate that lost data. Look at what was lost, then [Client.Adopt] it.
+type Loss struct {
+	Partition int       `json:"partition"`
+	Since     time.Time `json:"since,omitzero"`
+	// Seen is the head that is missing, Found the one that is there.
+	Seen  string `json:"seen"`
+	Found string `json:"found"`
 }
 
 // Fleet is the view of the whole.
@@ -68,6 +79,9 @@ type Fleet struct {
 	ControlLag float64 `json:"control_lag_seconds"`
 	// Redis is how many seconds one round trip to Redis took.
 	Redis float64 `json:"redis_seconds"`
+	// Losses are the gates that do not know what the dispatcher that answered has
+	// seen of them: Redis lost data.
+	Losses []Loss `json:"losses,omitzero"`
 }
 
 // Fleet reads the view of the whole. It is for operators and admins.
@@ -96,6 +110,16 @@ func (c *Client) Thaw(ctx context.Context, seen, reason string) (Gate, error) {
 		Seen   string `json:"seen"`
 		Reason string `json:"reason"`
 	}{seen, reason}}, &out)
+	return out, err
+}
+
+// Adopt takes what Redis has now for the truth, after it lost data: every
+// process that had frozen itself goes on. It thaws nothing. It is for admins.
+func (c *Client) Adopt(ctx context.Context, reason string) (Gate, error) {
+	var out Gate
+	err := c.do(ctx, request{method: http.MethodPost, path: "/v1/fleet/adopt", key: orDrawn(""), body: struct {
+		Reason string `json:"reason"`
+	}{reason}}, &out)
 	return out, err
 }
 

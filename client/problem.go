@@ -45,6 +45,9 @@ const (
 	// ErrOutcomeUnknown: it may have happened. Send the same request with the
 	// same key again.
 	ErrOutcomeUnknown ProblemType = "urn:gavel:problem:outcome-unknown"
+	// ErrAuthorityLost: Redis lost data; nothing is admitted, and no gate opened,
+	// until an admin adopts what it has.
+	ErrAuthorityLost ProblemType = "urn:gavel:problem:authority-lost"
 	// ErrNotReady: this dispatcher cannot serve now.
 	ErrNotReady ProblemType = "urn:gavel:problem:not-ready"
 	// ErrIdentity: whoever could tell whose credential it is does not answer.

@@ -34,6 +34,7 @@ type fleet struct {
 	base       string // URL of the dispatcher that is asked
 	orders     map[string]string
 	marks      map[string]time.Time
+	kept       map[string]string // what redis snapshot kept, by key
 }
 
 // people are those who have a credential; the secret is "secret-of-" and the

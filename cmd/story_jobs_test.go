@@ -324,6 +324,17 @@ func (s scene) thawWord(args []string) error {
 	return err
 }
 
+func (s scene) adoptWord(args []string) error {
+	if err := need(args, 1, "adopt who"); err != nil {
+		return err
+	}
+	_, err := s.as(args[0]).Adopt(context.Background(), "told by the story")
+	if s.not {
+		return refusedWith(err, args[1:])
+	}
+	return err
+}
+
 // auditWord counts the entries about a job, or about none, and holds each to
 // the conditions. An order that reaches several partitions has an entry in each
 // of them, and counts once.

@@ -2,6 +2,7 @@ package cmd_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
@@ -114,6 +115,39 @@ func roadResidue(ctx context.Context, c *redis.Client, key string) error {
 		}
 	}
 	return nil
+}
+
+// keep takes a backup of the fleet's keys.
+func (f *fleet) keep() error {
+	ctx, c := context.Background(), f.redis.Client(f.t)
+	keys, err := f.keysOf(ctx, c)
+	if err != nil {
+		return err
+	}
+	f.kept = map[string]string{}
+	for _, k := range keys {
+		v, err := c.Dump(ctx, k).Result()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return err
+		}
+		f.kept[k] = v
+	}
+	return nil
+}
+
+// restore brings the backup back in one step, in the place of all there is.
+func (f *fleet) restore() error {
+	ctx := context.Background()
+	_, err := f.redis.Client(f.t).TxPipelined(ctx, func(tx redis.Pipeliner) error {
+		tx.FlushAll(ctx)
+		for k, v := range f.kept {
+			if v != "" {
+				tx.Restore(ctx, k, 0, v)
+			}
+		}
+		return nil
+	})
+	return err
 }
 
 func (s scene) entriesWord(args []string) error {

@@ -49,7 +49,8 @@ func vocabulary() map[string]word {
 		"within": scene.withinWord,
 		"past":   scene.pastWord,
 
-		// redis own|aof|kill|restart|stop|cont, redis config k v
+		// redis own|aof|kill|restart|stop|cont, redis config k v; redis snapshot keeps
+		// what the fleet has, redis restore brings it back in the place of all.
 		"redis": scene.redisWord,
 		// link name pass|cut|reset|freeze|freeze-replies|bitten, link name lose n part…,
 		// link name hold part…: the reply to one such request waits for link name deliver.
@@ -82,8 +83,10 @@ func vocabulary() map[string]word {
 		"receipt": scene.receiptWord,
 		// fleet path=value…: until the fleet is so.
 		"fleet": scene.fleetWord,
-		// thaw who
+		// [!] thaw who [problem]
 		"thaw": scene.thawWord,
+		// [!] adopt who [problem]: takes what Redis has for the truth.
+		"adopt": scene.adoptWord,
 		// audit job|- act allowed=n denied=n [path=value…]
 		"audit": scene.auditWord,
 		// http file who METHOD path [body] [status=404] [under=2s] [Header~regexp]
@@ -393,6 +396,10 @@ func (s scene) redisWord(args []string) error {
 		s.own.Stop()
 	case "cont":
 		s.own.Cont()
+	case "snapshot":
+		return s.keep()
+	case "restore":
+		return s.restore()
 	default:
 		return fmt.Errorf("redis %s: no such act", args[0])
 	}

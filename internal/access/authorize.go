@@ -22,8 +22,10 @@ const (
 	Freeze       Act = "freeze"
 	Thaw         Act = "thaw"
 	// Block and Lift are about standing orders.
-	Block     Act = "block"
-	Lift      Act = "lift"
+	Block Act = "block"
+	Lift  Act = "lift"
+	// Adopt says that what Redis has after a loss is the truth.
+	Adopt     Act = "adopt"
 	Resume    Act = "resume"
 	ReadFleet Act = "fleet-read"
 	ReadAudit Act = "audit-read"
@@ -31,7 +33,7 @@ const (
 
 // Acts lists every act.
 func Acts() []Act {
-	return []Act{Submit, Read, Kill, KillOwner, KillFleet, KillSelector, Freeze, Thaw, Block, Lift, Resume, ReadFleet, ReadAudit}
+	return []Act{Submit, Read, Kill, KillOwner, KillFleet, KillSelector, Freeze, Thaw, Block, Lift, Adopt, Resume, ReadFleet, ReadAudit}
 }
 
 // Target is what an act is about to reach.
@@ -113,6 +115,7 @@ const (
 //	thaw           -      -          -         any
 //	block          -      -          any       any
 //	lift           -      -          -         any
+//	adopt          -      -          -         any
 //	resume         own    submitted  -         any
 //	fleet-read     -      -          any       any
 //	audit-read     -      -          -         any
@@ -209,7 +212,7 @@ func fits(act Act, s job.Scope) error {
 		want = []job.ScopeKind{job.ScopeJob, job.ScopeOwner, job.ScopeFleet}
 	case KillSelector:
 		want = []job.ScopeKind{job.ScopeSelector}
-	case KillFleet, Freeze, Thaw, Block, Lift, ReadFleet, ReadAudit:
+	case KillFleet, Freeze, Thaw, Block, Lift, Adopt, ReadFleet, ReadAudit:
 	default:
 		return fmt.Errorf("authorise: there is no act %q", act)
 	}

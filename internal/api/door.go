@@ -205,6 +205,13 @@ func (d *Door) ready(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if lost := d.cfg.Gate.Losses(); len(lost) > 0 {
+		// Ready all the same: what is refused is to start work, and whoever has to
+		// kill, freeze or adopt needs a door.
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"status":"authority-lost"}` + "\n"))
+		return
+	}
 	d.health(w, r)
 }
 

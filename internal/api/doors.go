@@ -90,6 +90,10 @@ type Gate interface {
 	// Thaw opens it if its heads, joined by commas, are still those seen, and
 	// returns *job.StaleGate otherwise. Opening an open gate changes nothing.
 	Thaw(ctx context.Context, p access.Permit, seen, reason, key string) (job.Gate, error)
+	// Adopt says that the gates of now are the truth, after data were lost.
+	Adopt(ctx context.Context, p access.Permit, reason, key string) (job.Gate, error)
+	// Losses are the gates that do not know what this process has seen of them.
+	Losses() []job.Loss
 }
 
 // Fleet is the view of the whole.

@@ -69,6 +69,7 @@ func ofJob(err error) *Problem {
 		blocked  *job.Blocked
 		stale    *job.StaleGate
 		asks     *job.NotWaiting
+		lost     *job.AuthorityLost
 	)
 	switch {
 	case errors.Is(err, job.ErrUnknown), errors.Is(err, job.ErrBadID):
@@ -92,6 +93,9 @@ func ofJob(err error) *Problem {
 		return p
 	case errors.Is(err, job.ErrTooManyBlocks):
 		return problem(http.StatusConflict, typeTooManyBlocks, "There are too many standing orders", err.Error())
+	case errors.As(err, &lost):
+		return problem(http.StatusServiceUnavailable, typeAuthorityLost, "Redis lost data",
+			"Nothing is admitted and no gate is opened until an admin has looked at what was lost and adopted it. Kills and freezes are taken.").after(15 * job.RetryAfter)
 	case errors.As(err, &stale):
 		p := problem(http.StatusConflict, typeGateChanged, "The gate changed since you looked", stale.Error())
 		p.Head = stale.Now

@@ -34,6 +34,10 @@ type auditView struct {
 	Next    string      `json:"next,omitempty"`
 }
 
+type adoptBody struct {
+	Reason string `json:"reason" required:"true" maxLength:"1024"`
+}
+
 // maxSeen bounds what a thaw says it saw: 256 partitions' heads.
 const maxSeen = 256 * 64
 
@@ -50,6 +54,11 @@ func (d *Door) mountFleet(h huma.API) {
 		OperationID: "thaw", Method: http.MethodPost, Path: "/v1/fleet/thaw", Summary: "Open the gate",
 		Description: "For admins. 409 gate-changed if it changed since you looked.", RequestBody: takes[thawBody](h),
 	}, d.thaw)
+	route(d, h, huma.Operation{
+		OperationID: "adopt", Method: http.MethodPost, Path: "/v1/fleet/adopt", Summary: "Take what Redis has now for the truth",
+		Description: "For admins, after a restore or another loss of data. Every process that had frozen itself goes on; the gate stays frozen if it is.",
+		RequestBody: takes[adoptBody](h),
+	}, d.adopt)
 	route(d, h, huma.Operation{
 		OperationID: "audit", Method: http.MethodGet, Path: "/v1/audit", Summary: "Read the audit, newest first", Description: "For admins.",
 	}, d.audit)
@@ -125,6 +134,37 @@ func (d *Door) thaw(ctx context.Context, _ *keyAllowed) (*answer[gateView], erro
 	d.log.Warn("thaw", zap.String("request", requestID(ctx)), zap.String("actor", permit.Actor().Subject),
 		zap.String("reason", body.Reason), zap.Strings("heads", g.Heads))
 	return &answer[gateView]{viewGate(g)}, nil
+}
+
+func (d *Door) adopt(ctx context.Context, _ *keyAllowed) (*answer[gateView], error) {
+	body, err := decode[adoptBody](from(ctx).body)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkWhy(body.Reason, ""); err != nil {
+		return nil, err
+	}
+	deed, cancel := deed(ctx)
+	defer cancel()
+	permit, err := d.overFleet(deed, access.Adopt, body.Reason, "")
+	if err != nil {
+		return nil, err
+	}
+	g, err := d.cfg.Gate.Adopt(deed, permit, body.Reason, from(ctx).key)
+	if err != nil {
+		return nil, fmt.Errorf("adopt: %w", err)
+	}
+	d.log.Warn("adopt", zap.String("request", requestID(ctx)), zap.String("actor", permit.Actor().Subject),
+		zap.String("reason", body.Reason), zap.Strings("heads", g.Heads))
+	return &answer[gateView]{viewGate(g)}, nil
+}
+
+// trusted refuses to admit what the gate could not be asked about.
+func (d *Door) trusted() error {
+	if lost := d.cfg.Gate.Losses(); len(lost) > 0 {
+		return &job.AuthorityLost{Losses: lost}
+	}
+	return nil
 }
 
 func (d *Door) audit(ctx context.Context, in *auditQuery) (*answer[auditView], error) {

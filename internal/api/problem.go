@@ -61,6 +61,7 @@ const (
 	typeFrozen           = "fleet-frozen"
 	typeRedisUnavailable = "redis-unavailable"
 	typeOutcomeUnknown   = "outcome-unknown"
+	typeAuthorityLost    = "authority-lost"
 	typeNotReady         = "not-ready"
 	typeIdentity         = "identity-unavailable"
 	typeInternal         = "internal"

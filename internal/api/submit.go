@@ -59,6 +59,9 @@ func (d *Door) submit(ctx context.Context, _ *keyRequired) (*submitted, error) {
 	if _, err := access.Authorize(actor, access.Submit, access.JobsOf(s.Owner)); err != nil {
 		return nil, d.denied(ctx, err, job.AuditEntry{Act: string(access.Submit), Fields: map[string]string{"scope": string(job.ScopeOwner), "subject": s.Owner}})
 	}
+	if err := d.trusted(); err != nil {
+		return nil, err
+	}
 	done, err := d.cfg.Jobs.Submit(ctx, s)
 	if err != nil {
 		return nil, fmt.Errorf("submit: %w", err)

@@ -219,6 +219,7 @@ type workerView struct {
 	Deaf      int        `json:"deaf" doc:"Jobs that ignore their cancellation"`
 	DeafJobs  []string   `json:"deaf_jobs,omitempty" doc:"Some of them"`
 	Draining  bool       `json:"draining"`
+	Lost      bool       `json:"lost,omitempty" doc:"A gate does not know what it has seen of it; it takes nothing"`
 	StartedAt *time.Time `json:"started_at,omitempty"`
 	Silent    float64    `json:"silent_seconds" doc:"How long this dispatcher has watched its beat stand still"`
 	SeenAt    *time.Time `json:"seen_at,omitempty" doc:"The worker's own clock at its last beat"`
@@ -236,6 +237,7 @@ type fleetView struct {
 	Workers    []workerView     `json:"workers"`
 	Jobs       map[string]int64 `json:"jobs" doc:"Live jobs by state"`
 	OpenOrders []string         `json:"open_orders" doc:"Orders not yet quiesced"`
+	Losses     []lossView       `json:"losses,omitempty" doc:"Gates that do not know what the dispatcher that answers has seen of them: Redis lost data"`
 
 	At           *time.Time `json:"at" doc:"When this was seen, on the dispatcher's clock"`
 	NoProgress   int        `json:"no_progress" doc:"Running jobs without a sign of life for more than two minutes"`
@@ -243,6 +245,13 @@ type fleetView struct {
 	Reclaimed    int64      `json:"reclaimed_5m" doc:"Jobs taken back from silent workers in the last five minutes"`
 	ControlLag   float64    `json:"control_lag_seconds" doc:"The longest time from an order's record to its arrival at a worker in the last five minutes; 0 when none arrived"`
 	Redis        float64    `json:"redis_seconds" doc:"One round trip from this dispatcher to Redis"`
+}
+
+type lossView struct {
+	Partition int        `json:"partition"`
+	Since     *time.Time `json:"since,omitempty"`
+	Seen      string     `json:"seen" doc:"The head that is missing"`
+	Found     string     `json:"found" doc:"The head that is there"`
 }
 
 func viewFleet(f job.Fleet) fleetView {
@@ -254,9 +263,12 @@ func viewFleet(f job.Fleet) fleetView {
 	}
 	for _, w := range f.Workers {
 		v.Workers = append(v.Workers, workerView{
-			w.ID, w.Host, w.Version, w.Slots, w.Running, w.Deaf, texts(w.DeafJobs), w.Draining, at(w.StartedAt), w.Silent.Seconds(), at(w.SeenAt),
+			w.ID, w.Host, w.Version, w.Slots, w.Running, w.Deaf, texts(w.DeafJobs), w.Draining, w.Lost, at(w.StartedAt), w.Silent.Seconds(), at(w.SeenAt),
 			w.NoProgress, w.TrustLeft.Seconds(), w.LeaseLeft.Seconds(),
 		})
+	}
+	for _, l := range f.Losses {
+		v.Losses = append(v.Losses, lossView{l.Partition, at(l.Since), l.Seen, l.Found})
 	}
 	for s, n := range f.Jobs {
 		v.Jobs[string(s)] = n

@@ -53,6 +53,7 @@ type world struct {
 	kills     []killed
 	gate      job.Gate
 	thawErr   error
+	losses    []job.Loss
 	denials   []job.AuditEntry
 	denyErr   error
 	asked     []string // audit cursors
@@ -276,6 +277,17 @@ func (f fakeGate) Freeze(_ context.Context, _ access.Permit, reason, incident, _
 	return f.gate, f.fail
 }
 
+func (f fakeGate) Adopt(_ context.Context, p access.Permit, _, _ string) (job.Gate, error) {
+	defer f.lock()()
+	f.losses = nil
+	return job.Gate{Heads: []string{"3.c"}, Actor: p.Actor().Subject}, f.fail
+}
+
+func (f fakeGate) Losses() []job.Loss {
+	defer f.lock()()
+	return f.losses
+}
+
 func (f fakeGate) Thaw(_ context.Context, _ access.Permit, seen, _, _ string) (job.Gate, error) {
 	defer f.lock()()
 	if f.thawErr != nil {
@@ -289,6 +301,7 @@ func (f fakeFleet) View(context.Context) (job.Fleet, error) {
 	return job.Fleet{
 		Name: "prod", Partitions: 1, Jobs: map[job.State]int64{job.Running: 1}, NoProgress: 3, QueuedOldest: 4 * time.Minute,
 		Reclaimed: 2, ControlLag: 80 * time.Millisecond, RedisTook: 600 * time.Microsecond, At: time.Unix(1_764_000_000, 0),
+		Losses:  f.losses,
 		Workers: []job.WorkerView{{ID: "w1", NoProgress: 3, TrustLeft: 7 * time.Second, LeaseLeft: 12 * time.Second}},
 	}, f.fail
 }

@@ -45,6 +45,7 @@ func (c *Redis) Block(ctx context.Context, p access.Permit, b job.Block, key str
 	if reply.Word == "full" {
 		return b, job.ErrTooManyBlocks
 	}
+	c.memory.lookSoon()
 	b.RecordedAt, b.Lifted = rediskit.Time(reply.Str(0)), reply.Str(1) != ""
 	if b.Lifted {
 		return b, nil // a retry that came after the lift: it must not stand again
@@ -112,6 +113,9 @@ func (c *Redis) Lift(ctx context.Context, p access.Permit, id job.ID, seen, reas
 	if _, err := c.partitions.SlotOf(id); err != nil {
 		return job.Block{}, job.ErrUnknown
 	}
+	if err := c.trusted(); err != nil {
+		return job.Block{}, err
+	}
 	home, err := c.orderIn(ctx, id.Partition(), id)
 	if err != nil {
 		return job.Block{}, err
@@ -146,6 +150,7 @@ func (c *Redis) Lift(ctx context.Context, p access.Permit, id job.ID, seen, reas
 		}
 	}
 	b.Lifted = true
+	c.memory.lookSoon()
 	c.everywhere(parts, func(int) bool { return true }, func(part int) { c.walk(ctx, part, id) })
 	return b, nil
 }
@@ -181,6 +186,25 @@ type standing struct {
 	Incident string           `json:"incident"`
 }
 
+func (s standing) block() job.Block {
+	return job.Block{
+		ID: s.Order, On: s.On, Label: s.Label, Value: s.Value, Actor: s.Actor,
+		Reason: s.Reason, Incident: s.Incident, RecordedAt: rediskit.Time(s.At),
+	}
+}
+
+// standingIn reads the standing orders among a gate's rules.
+func standingIn(text string) ([]standing, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var rules []standing
+	if err := json.Unmarshal([]byte(text), &rules); err != nil {
+		return nil, fmt.Errorf("the gate's rules: %w", err)
+	}
+	return slices.DeleteFunc(rules, func(r standing) bool { return r.Rule != scopeBlock }), nil
+}
+
 // Blocks lists the standing orders that stand in at least one partition, oldest
 // first, and the gate's heads that a lift has to name.
 func (c *Redis) Blocks(ctx context.Context) ([]job.Block, []string, error) {
@@ -193,21 +217,13 @@ func (c *Redis) Blocks(ctx context.Context) ([]job.Block, []string, error) {
 			return nil, nil, err
 		}
 		heads = append(heads, g["number"])
-		var rules []standing
-		if g["rules"] != "" {
-			if err := json.Unmarshal([]byte(g["rules"]), &rules); err != nil {
-				return nil, nil, fmt.Errorf("partition %d: the gate's rules: %w", p, err)
-			}
+		rules, err := standingIn(g["rules"])
+		if err != nil {
+			return nil, nil, fmt.Errorf("partition %d: %w", p, err)
 		}
 		for _, r := range rules {
-			if r.Rule != scopeBlock {
-				continue
-			}
 			if in[r.Order] == nil {
-				out = append(out, job.Block{
-					ID: r.Order, On: r.On, Label: r.Label, Value: r.Value, Actor: r.Actor,
-					Reason: r.Reason, Incident: r.Incident, RecordedAt: rediskit.Time(r.At),
-				})
+				out = append(out, r.block())
 			}
 			in[r.Order] = append(in[r.Order], p)
 		}

@@ -107,6 +107,9 @@ func (k Clerk) sweep(ctx context.Context, p int) {
 		return // the next tick tries again; the gate holds meanwhile
 	}
 	for _, id := range open {
+		if err := k.Control.note(ctx, p, id); err != nil {
+			continue // the next tick tries again
+		}
 		if id.Partition() == p && k.Control.partitions.Count > 1 {
 			if err := k.Control.complete(ctx, id); err != nil {
 				k.Log.Warn("order not complete yet", zap.String("order", string(id)), zap.Error(err))

@@ -40,6 +40,13 @@
 // next renewal; one that cannot renew stops itself; one that is dead is fenced
 // after T.
 //
+// A restore, a FLUSHALL or a failover that loses data takes a gate back. Every
+// process remembers the gate's head, number.random, and how many acts were
+// audited; one whose memory the gate does not have starts nothing, admits nothing
+// and opens nothing until an admin adopts the gate, and a dispatcher asserts the
+// orders, blocks and the freeze that it remembers again. A worker alone remembers
+// no more than that it must not start anything.
+//
 // # Files
 //
 //	redis.go    orders, gate, sweep, fence, the table of workers
@@ -51,6 +58,8 @@
 //	gate.go     freeze and thaw
 //	fleet.go    the view of the whole
 //	watch.go    hints, as workers hear them
+//	memory.go   what this process has seen of the gates
+//	authority.go noticing that a gate lost it, asserting it again, adopting
 //	clerk.go    what dispatchers do in the background
 //	lua/        the transitions
 package control

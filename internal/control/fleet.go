@@ -66,6 +66,7 @@ type row struct {
 	Reclaimed  int64 `json:"reclaimed"`
 	Lag        int64 `json:"lag"`
 	Trust      int64 `json:"trust"`
+	Lost       bool  `json:"lost"`
 	Drain      bool  `json:"draining"`
 	Started    int64 `json:"started"`
 	At         int64 `json:"at"`
@@ -81,7 +82,7 @@ func (c *Redis) View(ctx context.Context) (job.Fleet, error) {
 	}
 	f := job.Fleet{
 		Name: c.partitions.Fleet, Partitions: c.partitions.Count, Gate: gate, Jobs: map[job.State]int64{},
-		At: asked.UTC(), RedisTook: time.Since(asked) / time.Duration(c.partitions.Count),
+		Losses: c.Losses(), At: asked.UTC(), RedisTook: time.Since(asked) / time.Duration(c.partitions.Count),
 	}
 	workers := map[string]int{}
 	for _, p := range c.partitions.All() {
@@ -146,7 +147,7 @@ func (r workerRow) view(silent, take time.Duration) job.WorkerView {
 	_ = json.Unmarshal(r.row, &w) // an unreadable row is shown as a bare id
 	return job.WorkerView{
 		ID: r.id, Host: w.Host, Version: w.Version, Slots: w.Slots, Running: w.Running, Deaf: w.Deaf, DeafJobs: w.DeafJobs,
-		Draining: w.Drain, StartedAt: micros(w.Started), SeenAt: micros(w.At), Silent: silent,
+		Draining: w.Drain, Lost: w.Lost, StartedAt: micros(w.Started), SeenAt: micros(w.At), Silent: silent,
 		NoProgress: w.NoProgress, Reclaimed: w.Reclaimed, ControlLag: time.Duration(w.Lag) * time.Microsecond,
 		TrustLeft: max(0, time.Duration(w.Trust)*time.Microsecond-silent), LeaseLeft: max(0, take-silent),
 	}

@@ -82,7 +82,7 @@ func (f *fleet) submit(ctx context.Context, owner, kind, labels string) (job.ID,
 	}
 	reply, err := f.script(ctx, "submit", rediskit.Place{Slot: f.ps.Slot(p), Owner: owner, Idem: string(id)}, rediskit.Args{
 		"id": string(id), "owner": owner, "submitter": owner, "kind": kind, "labels": labels, "input": "{}", "budget": 1000,
-		"max_attempts": 3, "timeout": 0, "digest": "d", "floor": 0, "idem_seconds": 600,
+		"max_attempts": 3, "timeout": 0, "digest": "d", "floor": 0, "idem_seconds": 600, "seen": "",
 	})
 	if err != nil {
 		return "", "", err
@@ -110,7 +110,7 @@ type held struct {
 // grant takes up to slots jobs from a partition.
 func (f *fleet) grant(ctx context.Context, p int, worker, nonce string, slots int) ([]held, error) {
 	reply, err := f.script(ctx, "grant", rediskit.Place{Slot: f.ps.Slot(p), Worker: worker},
-		rediskit.Args{"worker": worker, "nonce": nonce, "slots": slots, "scan": 4 * slots})
+		rediskit.Args{"worker": worker, "nonce": nonce, "slots": slots, "scan": 4 * slots, "seen": ""})
 	if err != nil || reply.Word == "frozen" {
 		return nil, err
 	}

@@ -47,7 +47,16 @@ func (c *Redis) Freeze(ctx context.Context, p access.Permit, reason, incident, k
 	if err := errors.Join(errs...); err != nil {
 		return job.Gate{}, fmt.Errorf("freeze: %w", err)
 	}
+	c.memory.lookSoon()
 	return c.State(ctx)
+}
+
+// trusted refuses what would open a gate that lost data.
+func (c *Redis) trusted() error {
+	if lost := c.Losses(); len(lost) > 0 {
+		return &job.AuthorityLost{Losses: lost}
+	}
+	return nil
 }
 
 // Thaw opens the gate if its heads, joined by commas, are still those the caller
@@ -55,6 +64,9 @@ func (c *Redis) Freeze(ctx context.Context, p access.Permit, reason, incident, k
 func (c *Redis) Thaw(ctx context.Context, p access.Permit, seen, reason, key string) (job.Gate, error) {
 	if !p.Allows(access.Thaw) {
 		return job.Gate{}, ErrNoPermit
+	}
+	if err := c.trusted(); err != nil {
+		return job.Gate{}, err
 	}
 	heads := strings.Split(seen, ",")
 	if len(heads) != c.partitions.Count {

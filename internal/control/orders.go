@@ -39,10 +39,10 @@ func (c *Redis) Kill(ctx context.Context, p access.Permit, o job.Order, key stri
 	if err != nil {
 		return job.Receipt{}, err
 	}
-	reply, err := c.again(ctx, "order", rediskit.Place{Slot: slot, Order: string(id)}, rediskit.Args{
+	reply, err := c.again(ctx, "order", onOrder(slot, id), rediskit.Args{
 		"id": string(id), "job": string(scope.Job), "must_own": p.MustOwn(), "must_have_submitted": p.MustHaveSubmitted(),
 		"actor": p.Actor().Subject, "reason": o.Reason, "incident": o.Incident,
-		"requested": rediskit.Micros(o.RequestedAt), "who": p.Who(),
+		"requested": rediskit.Micros(o.RequestedAt), "who": p.Who(), "at": "",
 	})
 	if err != nil {
 		return job.Receipt{}, fmt.Errorf("record the order: %w", err)
@@ -53,8 +53,15 @@ func (c *Redis) Kill(ctx context.Context, p access.Permit, o job.Order, key stri
 	case "covered":
 		return c.receiptOf(ctx, job.ID(reply.Str(0)), scope.Job)
 	default:
+		o.ID, o.Scope, o.Actor = id, scope, p.Actor().Subject
+		c.memory.remember(id.Partition(), standingOrder{order: o, who: p.Who(), at: reply.Str(2)})
 		return c.receiptOf(ctx, id, scope.Job)
 	}
+}
+
+// onOrder is where the order of a single job is, and what is kept of a refusal.
+func onOrder(slot rediskit.Slot, id job.ID) rediskit.Place {
+	return rediskit.Place{Slot: slot, Order: string(id), Idem: "order-" + string(id)}
 }
 
 // KillAll orders the kill of an owner's jobs or of the whole fleet, in constant
@@ -105,16 +112,28 @@ func (c *Redis) reach(s job.Scope) []int {
 
 // recordIn writes a horizon into one partition.
 func (c *Redis) recordIn(ctx context.Context, p int, o job.Order, who []byte) error {
+	return c.recordAt(ctx, p, o, standingOrder{who: who})
+}
+
+// recordAt writes a horizon with the time and the height that it had, where it
+// had them before, and remembers it.
+func (c *Redis) recordAt(ctx context.Context, p int, o job.Order, s standingOrder) error {
 	freeze := "0"
 	if o.Freeze {
 		freeze = "1"
 	}
-	_, err := c.again(ctx, "horizon", rediskit.Place{Slot: c.partitions.Slot(p), Order: string(o.ID)}, rediskit.Args{
+	reply, err := c.again(ctx, "horizon", rediskit.Place{Slot: c.partitions.Slot(p), Order: string(o.ID)}, rediskit.Args{
 		"id": string(o.ID), "scope": string(o.Scope.Kind), "owner": o.Scope.Owner, "actor": o.Actor, "reason": o.Reason,
 		"incident": o.Incident, "requested": rediskit.Micros(o.RequestedAt), "freeze": freeze, "mark": rand.Text(),
-		"at": "", "h": "", "who": who, "check": o.Check, "expected": o.Expected,
+		"at": s.at, "h": s.h, "who": s.who, "check": o.Check, "expected": o.Expected,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	c.memory.remember(p, standingOrder{order: o, who: s.who, h: reply.Str(0), at: reply.Str(1)})
+	c.memory.saw(p, reply.Str(2))
+	c.memory.lookSoon()
+	return nil
 }
 
 // complete records an order in the partitions that lack it. The home partition's

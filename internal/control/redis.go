@@ -24,6 +24,7 @@ type Redis struct {
 	partitions rediskit.Partitions
 	scripts    map[string]*rediskit.Script
 	presence   *presence
+	memory     *memory
 	take       time.Duration // T
 	log        *zap.Logger
 }
@@ -32,11 +33,11 @@ type Redis struct {
 // how long a silent worker's job may stay under an order.
 func NewRedis(run rediskit.Runner, ps rediskit.Partitions, take time.Duration, log *zap.Logger) (*Redis, error) {
 	s, err := rediskit.LoadAll(scripts, "order", "horizon", "gate", "sweep", "fence", "bury",
-		"select", "scan", "preview", "block", "lift", "unbench")
+		"select", "scan", "preview", "block", "lift", "unbench", "begin", "adopt")
 	if err != nil {
 		return nil, err
 	}
-	return &Redis{run: run, partitions: ps, scripts: s, presence: newPresence(), take: take, log: log}, nil
+	return &Redis{run: run, partitions: ps, scripts: s, presence: newPresence(), memory: newMemory(), take: take, log: log}, nil
 }
 
 // call runs a script with a deadline and wraps its errors.
@@ -193,6 +194,31 @@ func (c *Redis) gateIn(ctx context.Context, p int) (map[string]string, error) {
 	defer cancel()
 	g, err := c.run.Client.HGetAll(cctx, c.partitions.Slot(p).Of("gate")).Result()
 	return g, rediskit.Unread(err)
+}
+
+// sightIn looks at one partition's gate, for the memory of it.
+func (c *Redis) sightIn(ctx context.Context, p int) (sight, error) {
+	slot := c.partitions.Slot(p)
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	pipe := c.run.Client.Pipeline()
+	g := pipe.HMGet(cctx, slot.Of("gate"), "number", "past", "adopted", "frozen", "reason", "incident", "actor", "rules")
+	acts := pipe.Get(cctx, slot.Of("audit_n"))
+	if _, err := pipe.Exec(cctx); err != nil && !errors.Is(err, redis.Nil) {
+		return sight{}, rediskit.Unread(err)
+	}
+	v := rediskit.Texts(g.Val())
+	rules, err := standingIn(v[7])
+	if err != nil {
+		return sight{}, fmt.Errorf("partition %d: %w", p, err)
+	}
+	s := sight{number: v[0], past: v[1], frozen: v[3] == "1", reason: v[4], incident: v[5], actor: v[6]}
+	s.acts, _ = strconv.ParseUint(acts.Val(), 10, 64)
+	s.adopted, _ = strconv.ParseUint(v[2], 10, 64)
+	for _, r := range rules {
+		s.blocks = append(s.blocks, r.block())
+	}
+	return s, nil
 }
 
 // jobIn reads a record whole.

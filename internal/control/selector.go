@@ -135,9 +135,20 @@ func (c *Redis) walk(ctx context.Context, p int, id job.ID) {
 // selectIn records a selector order in one partition and returns the criteria
 // that the order has there.
 func (c *Redis) selectIn(ctx context.Context, p int, o job.Order, wanted string, who []byte) (string, error) {
+	return c.selectAt(ctx, p, o, standingOrder{selector: wanted, who: who})
+}
+
+// selectAt records one with the time and the height that it had, where it had
+// them before, and remembers it.
+func (c *Redis) selectAt(ctx context.Context, p int, o job.Order, s standingOrder) (string, error) {
 	reply, err := c.again(ctx, "select", rediskit.Place{Slot: c.partitions.Slot(p), Order: string(o.ID)}, rediskit.Args{
-		"id": string(o.ID), "selector": wanted, "actor": o.Actor, "reason": o.Reason, "incident": o.Incident,
-		"requested": rediskit.Micros(o.RequestedAt), "who": who, "check": o.Check, "expected": o.Expected,
+		"id": string(o.ID), "selector": s.selector, "actor": o.Actor, "reason": o.Reason, "incident": o.Incident,
+		"requested": rediskit.Micros(o.RequestedAt), "who": s.who, "check": o.Check, "expected": o.Expected,
+		"at": s.at, "h": s.h,
 	})
-	return reply.Str(2), err
+	if err != nil {
+		return "", err
+	}
+	c.memory.remember(p, standingOrder{order: o, who: s.who, h: reply.Str(0), at: reply.Str(1), selector: reply.Str(2)})
+	return reply.Str(2), nil
 }

@@ -49,6 +49,15 @@ func (b *Blocked) Error() string {
 	return fmt.Sprintf("a standing order (%s) refuses this job: %s", b.Order, b.Reason)
 }
 
+// AuthorityLost is returned for what would let something start while a gate
+// does not know what this process has seen of it: Redis lost data. An admin has
+// to look, and to adopt the gate.
+type AuthorityLost struct{ Losses []Loss }
+
+func (a *AuthorityLost) Error() string {
+	return fmt.Sprintf("redis lost data in %d partitions: the gate does not know what this process has seen of it; look at what was lost, then adopt it (gavel fleet adopt)", len(a.Losses))
+}
+
 // StaleGate is returned by a thaw or a lift whose caller saw an older gate.
 type StaleGate struct{ Now string }
 

@@ -53,14 +53,24 @@ type Gate struct {
 	Heads []string
 }
 
+// Loss is a gate that no longer knows what a process has seen of it.
+type Loss struct {
+	Partition int
+	Since     time.Time
+	// Seen is the head that is missing, Found the one that is there.
+	Seen, Found string
+}
+
 // WorkerView is a worker as the fleet sees it.
 type WorkerView struct {
 	ID, Host, Version string
 	Slots, Running    int
 	Deaf              int
 	// DeafJobs names some of the deaf.
-	DeafJobs  []ID
-	Draining  bool
+	DeafJobs []ID
+	Draining bool
+	// Lost: a gate does not know what this worker has seen of it; it takes nothing.
+	Lost      bool
 	StartedAt time.Time
 	// Silent is how long the reader has itself watched its beat stand still.
 	Silent time.Duration
@@ -100,6 +110,8 @@ type Fleet struct {
 	// reader's clock.
 	RedisTook time.Duration
 	At        time.Time
+	// Losses are the gates that the process which answers no longer trusts.
+	Losses []Loss
 }
 
 // AuditEntry is one control act, allowed or denied.

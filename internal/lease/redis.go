@@ -21,6 +21,10 @@ var scripts embed.FS
 // Redis is the lease's side of Redis for one worker. It is safe for concurrent
 // use, but for Grant: one call at a time for each partition.
 type Redis struct {
+	// Seen, when set, is the last head that this process has seen of a partition's
+	// gate: a gate that does not know it grants nothing.
+	Seen func(partition int) string
+
 	jobs, ends rediskit.Runner // grants; renewals and the writes that end a claim
 	waits      redis.UniversalClient
 	partitions rediskit.Partitions
@@ -55,17 +59,24 @@ func (l *Redis) Grant(ctx context.Context, p int, nonce string, slots int) (gran
 	cctx, cancel := rediskit.WithCall(ctx)
 	defer cancel()
 	reply, err := l.jobs.Run(cctx, l.scripts["grant"], rediskit.Place{Slot: l.partitions.Slot(p), Worker: l.worker},
-		rediskit.Args{"worker": l.worker, "nonce": nonce, "slots": slots, "scan": slots * scanPerGrant})
+		rediskit.Args{"worker": l.worker, "nonce": nonce, "slots": slots, "scan": slots * scanPerGrant, "seen": l.seen(p)})
 	if err != nil {
 		return nil, false, rediskit.Unavailable(err)
 	}
-	if reply.Word == "frozen" {
+	if reply.Word == "frozen" || reply.Word == "lost" {
 		return nil, false, nil
 	}
 	for i := 1; i < len(reply.Rest); i++ {
 		granted = append(granted, l.granted(reply.List(i)))
 	}
 	return granted, reply.Str(0) == "1", nil
+}
+
+func (l *Redis) seen(p int) string {
+	if l.Seen == nil {
+		return ""
+	}
+	return l.Seen(p)
 }
 
 // granted reads one granted job. A record that is no job is granted all the
@@ -270,8 +281,10 @@ type Row struct {
 	Reclaimed int   `json:"reclaimed"`
 	Lag       int64 `json:"lag"`
 	// Trust is S, in µs.
-	Trust   int64 `json:"trust"`
-	Drain   bool  `json:"draining"`
+	Trust int64 `json:"trust"`
+	Drain bool  `json:"draining"`
+	// Lost: a gate does not know what this worker has seen of it.
+	Lost    bool  `json:"lost,omitempty"`
 	Started int64 `json:"started"` // µs
 	At      int64 `json:"at"`      // µs, the worker's own clock
 }

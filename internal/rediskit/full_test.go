@@ -148,7 +148,7 @@ func TestAFullRedisCanStillBeStopped(t *testing.T) {
 		{name: "park", want: "parked", args: claim(3, rediskit.Args{})},
 		{name: "retry", want: "delayed", args: claim(4, rediskit.Args{"due": 9})},
 		{name: "reclaim", want: "reclaimed", args: watched},
-		{name: "order", want: "recorded", at: rediskit.Place{Order: "O1"}, args: rediskit.Args{"id": "O1", "job": "J6"}},
+		{name: "order", want: "recorded", at: rediskit.Place{Order: "O1", Idem: "order-O1"}, args: rediskit.Args{"id": "O1", "job": "J6"}},
 		{name: "horizon", want: "recorded", at: rediskit.Place{Order: "O2"}, args: rediskit.Args{"id": "O2", "scope": "fleet", "freeze": "1", "mark": "m3"}},
 		{name: "sweep", want: "more", at: rediskit.Place{Order: "O2"}, args: rediskit.Args{"id": "O2", "limit": 1}},
 		{name: "fence", want: "fenced", args: watched},

@@ -65,7 +65,7 @@ func Table() []Key {
 		{"worker", "worker", "hash", both, "with its worker", "a worker's row: host, version, slots"},
 		{"attempt", "worker", "string", both, "60 s", "the last grant, to answer its retry"},
 
-		{"idem", "idem", "string", "dispatcher", "24 h", "idempotency key to job id and body digest"},
+		{"idem", "idem", "string", "dispatcher", "24 h", "idempotency key to job id and body digest; 1 h: what a kill was refused for"},
 	}
 }
 

@@ -29,6 +29,9 @@ type Config struct {
 	Retention time.Duration
 	// DefaultBudget is a job's budget when it asks for none; 0 means $5.
 	DefaultBudget job.MicroUSD
+	// Seen, when set, is the last head that this process has seen of a partition's
+	// gate: a gate that does not know it admits nothing.
+	Seen func(partition int) string
 }
 
 // Redis is the road of a fleet. It is safe for concurrent use.
@@ -65,7 +68,7 @@ func NewRedis(run rediskit.Runner, ps rediskit.Partitions, cfg Config) (*Redis, 
 
 // Submit accepts a job, once per (owner, submitter, idempotency key). It draws
 // the id unless the submission has one. It returns [*job.Conflict],
-// [*job.Frozen] or [*job.Blocked] when the job is refused,
+// [*job.Frozen], [*job.Blocked] or [*job.AuthorityLost] when the job is refused,
 // [job.ErrUnavailable] when Redis did not take it, and with it
 // [job.ErrOutcomeUnknown] when nobody knows.
 func (s *Redis) Submit(ctx context.Context, sub job.Submission) (job.Admission, error) {
@@ -128,11 +131,15 @@ func (s *Redis) submitArgs(p int, sub job.Submission) (rediskit.Args, error) {
 	s.mu.Lock()
 	floor := s.floor[p]
 	s.mu.Unlock()
+	seen := ""
+	if s.cfg.Seen != nil {
+		seen = s.cfg.Seen(p)
+	}
 	return rediskit.Args{
 		"id": string(sub.ID), "owner": sub.Owner, "submitter": sub.Submitter, "kind": sub.Kind,
 		"labels": l, "input": sub.Input, "budget": int64(sub.Budget), "max_attempts": sub.MaxAttempts,
 		"timeout": sub.Timeout.Milliseconds(), "digest": sub.Digest, "floor": floor,
-		"idem_seconds": int64(s.cfg.IdempotencyFor.Seconds()),
+		"idem_seconds": int64(s.cfg.IdempotencyFor.Seconds()), "seen": seen,
 	}, nil
 }
 
@@ -149,6 +156,8 @@ func (s *Redis) admission(p int, reply rediskit.Reply) (job.Admission, error) {
 		return job.Admission{}, &job.Conflict{Existing: job.ID(reply.Str(0))}
 	case "frozen":
 		return job.Admission{}, &job.Frozen{Reason: reply.Str(0), Incident: reply.Str(1), Actor: reply.Str(2)}
+	case "lost":
+		return job.Admission{}, &job.AuthorityLost{Losses: []job.Loss{{Partition: p, Found: reply.Str(0)}}}
 	default:
 		return job.Admission{}, &job.Blocked{Order: job.ID(reply.Str(0)), Reason: reply.Str(1)}
 	}

@@ -37,7 +37,7 @@ type commands struct {
 	KillAll killAllCommand `cmd:"" group:"The fleet" help:"Stop every job of the fleet, or of one owner."`
 	Freeze  freezeCommand  `cmd:"" group:"The fleet" help:"Admit and start nothing until it is thawed; what runs goes on."`
 	Thaw    thawCommand    `cmd:"" group:"The fleet" help:"Admit and start jobs again."`
-	Fleet   fleetCommand   `cmd:"" group:"The fleet" help:"Show gate, workers and jobs."`
+	Fleet   fleetCommands  `cmd:"" group:"The fleet" help:"Show gate, workers and jobs; adopt what Redis has after it lost data."`
 	Orders  ordersCommand  `cmd:"" group:"The fleet" help:"List the last kills, newest first."`
 	Receipt receiptCommand `cmd:"" group:"The fleet" help:"Show what an order has done so far."`
 	Audit   auditCommands  `cmd:"" group:"The fleet" help:"List control acts, allowed and denied; verify, export and follow their log."`

@@ -12,6 +12,12 @@ import (
 	"github.com/rtfm-si/gavel/cmd/internal/show"
 )
 
+// fleetCommands are what can be done with the fleet; showing it needs no word.
+type fleetCommands struct {
+	Show  fleetCommand `cmd:"" default:"1" help:"Show gate, workers and jobs."`
+	Adopt adoptCommand `cmd:"" help:"Take what Redis has now for the truth, after a restore or another loss of data: what had frozen itself goes on."`
+}
+
 type fleetCommand struct{}
 
 // Run shows the fleet.
@@ -29,6 +35,10 @@ func (fleetCommand) Run(ctx context.Context, d *desk) error {
 	}
 	s, now := d.screen, time.Now()
 	s.Line("fleet %s  %s", s.Paint(show.Bold, f.Name), gateLine(s, f.Gate, now))
+	for _, l := range f.Losses {
+		s.Line("%s in partition %d since %s: the gate is %s and does not know %s. Nothing starts until: %s fleet adopt --reason …",
+			s.Paint(show.Red, "DATA LOST"), l.Partition, show.Clock(l.Since, now), headText(l.Found), headText(l.Seen), d.self)
+	}
 	s.Line("jobs  %s", liveJobs(f.Jobs))
 	if notes := fleetNotes(f); notes != "" {
 		s.Line("%s", s.Paint(show.Yellow, notes))
@@ -67,6 +77,13 @@ func gateLine(s *show.Screen, g client.Gate, now time.Time) string {
 	return s.Paint(show.Red, "FROZEN") + text
 }
 
+func headText(head string) string {
+	if head == "" {
+		return "empty"
+	}
+	return show.Clean(head)
+}
+
 // quietFor is from when on a worker's silence is worth saying.
 const quietFor = 4 * time.Second
 
@@ -84,6 +101,8 @@ func workerTable(workers []client.Worker, now time.Time) *show.Table {
 			if w.LeaseLeft > 0 {
 				is += " (leases end in " + show.Span(time.Duration(w.LeaseLeft*float64(time.Second))) + ")"
 			}
+		case w.Lost:
+			is, style = "taking nothing: data lost", show.Red
 		case w.Draining:
 			is, style = "draining", show.Yellow
 		case w.Running == 0:
@@ -106,6 +125,23 @@ func (c *freezeCommand) Run(ctx context.Context, d *desk) error {
 		return err
 	}
 	g, err := cl.Freeze(ctx, c.Reason, c.Incident)
+	if err != nil {
+		return d.unheard(err)
+	}
+	return d.gate(g)
+}
+
+type adoptCommand struct {
+	Reason string `name:"reason" short:"r" required:"" help:"What was lost and why that is all right; kept in the audit."`
+}
+
+// Run adopts the gate.
+func (c *adoptCommand) Run(ctx context.Context, d *desk) error {
+	cl, err := d.client()
+	if err != nil {
+		return err
+	}
+	g, err := cl.Adopt(ctx, c.Reason)
 	if err != nil {
 		return d.unheard(err)
 	}

@@ -34,6 +34,7 @@ type process struct {
 	log   *zap.Logger
 	road  *stream.Redis
 	clerk control.Clerk
+	trust control.Authority
 	door  *api.Door
 	seal  *audit.Sealer // nil without a key
 
@@ -49,13 +50,13 @@ func wire(cfg Config, fleet settings.Fleet, auth access.Authenticator, log *zap.
 	p.fleet = fleet
 	ps := fleet.Partitions
 	var err error
-	p.road, err = stream.NewRedis(fleet.Runner(), ps, stream.Config{
-		Retention: cfg.Retention, IdempotencyFor: cfg.Idempotency, DefaultBudget: job.MicroUSD(cfg.DefaultBudget),
-	})
+	orders, err = control.NewRedis(fleet.On(fleet.Clients.Lease), ps, cfg.Take, log)
 	if err != nil {
 		return nil, err
 	}
-	orders, err = control.NewRedis(fleet.On(fleet.Clients.Lease), ps, cfg.Take, log)
+	p.road, err = stream.NewRedis(fleet.Runner(), ps, stream.Config{
+		Retention: cfg.Retention, IdempotencyFor: cfg.Idempotency, DefaultBudget: job.MicroUSD(cfg.DefaultBudget), Seen: orders.Seen,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -69,6 +70,7 @@ func wire(cfg Config, fleet settings.Fleet, auth access.Authenticator, log *zap.
 	if p.clerk, err = p.newClerk(orders); err != nil {
 		return nil, err
 	}
+	p.trust = control.Authority{Control: orders, Asserts: true, Every: min(cfg.Renew, time.Second), Log: log}
 	waits, err := stream.NewRedis(fleet.On(fleet.Clients.Control), ps, stream.Config{})
 	if err != nil {
 		return nil, err
@@ -129,6 +131,7 @@ func (p *process) serve(ctx context.Context, ln net.Listener) error {
 	var wg sync.WaitGroup
 	aside, stop := context.WithCancel(context.WithoutCancel(ctx))
 	wg.Go(func() { p.clerk.Run(aside) })
+	wg.Go(func() { p.trust.Run(aside) })
 	wg.Go(func() { p.forget(aside) })
 	if p.seal != nil {
 		wg.Go(func() { p.seal.Run(aside) })

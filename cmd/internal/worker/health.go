@@ -29,6 +29,10 @@ func (p *wired) probes(ctx context.Context) (addr string, wait func(), err error
 		say(w, p.worker.Status().Deaf == 0, "deaf: killed work does not return")
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if len(p.gates.Losses()) > 0 {
+			say(w, false, "authority lost: redis lost data, and nobody has adopted what it has now")
+			return
+		}
 		say(w, !p.worker.Status().Draining && p.keeper.Fresh(), "draining, or no renewal within the trust window")
 	})
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}

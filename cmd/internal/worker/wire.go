@@ -39,6 +39,7 @@ type wired struct {
 	leases  *lease.Redis
 	keeper  *lease.Keeper
 	watch   *control.Watch
+	gates   *control.Redis
 	worker  *execution.Worker
 	models  *model.Client
 	metrics *telemetry.WorkerMetrics
@@ -64,11 +65,12 @@ func wire(cfg Config, id string, fleet settings.Fleet, log *zap.Logger) (*wired,
 	if p.keeper, err = lease.NewKeeper(cfg.Lease(), p.leases, parts, p.row(&self)); err != nil {
 		return nil, err
 	}
-	line, err := control.NewRedis(fleet.On(fleet.Clients.Control), ps, cfg.Take, log)
+	p.gates, err = control.NewRedis(fleet.On(fleet.Clients.Control), ps, cfg.Take, log)
 	if err != nil {
 		return nil, err
 	}
-	p.watch = control.NewWatch(line, parts, log)
+	p.leases.Seen = p.gates.Seen
+	p.watch = control.NewWatch(p.gates, parts, log)
 	money, err := budget.NewRedis(fleet.Runner(), ps)
 	if err != nil {
 		return nil, err
@@ -86,7 +88,7 @@ func wire(cfg Config, id string, fleet settings.Fleet, log *zap.Logger) (*wired,
 		DrainFinish: cfg.DrainFinish, DrainGrace: cfg.DrainGrace, DrainSettle: cfg.DrainSettle,
 		KillPatience: cfg.KillPatience, Timeout: cfg.JobTimeout, Silence: cfg.JobSilence, Backoff: cfg.Backoff,
 	}, execution.Rooms{
-		Road: p.leases, Ender: p.leases, Keeper: p.keeper, Hints: p.watch, Table: p.leases,
+		Road: trusted{p.leases, p.gates}, Ender: p.leases, Keeper: p.keeper, Hints: p.watch, Table: p.leases,
 		Money: meteredMoney{money, p.metrics}, Journal: journal, Meter: p.metrics,
 	}, executors, log)
 	self.Store(p.worker)
@@ -106,6 +108,7 @@ func (p *wired) row(self *atomic.Pointer[execution.Worker]) func() []byte {
 		r.Reclaimed, r.Lag = reclaimed, lag.Microseconds()
 		if w := self.Load(); w != nil {
 			s := w.Status()
+			r.Lost = len(p.gates.Losses()) > 0
 			r.Slots, r.Running, r.Deaf, r.DeafJobs, r.Drain, r.NoProgress = s.Slots, s.Running, s.Deaf, s.DeafJobs, s.Draining, s.NoProgress
 		}
 		return r.Bytes()
@@ -185,6 +188,8 @@ func (p *wired) run(ctx context.Context) error {
 	aside, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	wg.Go(func() { p.watch.Run(aside, p.deliver) })
+	gates := control.Authority{Control: p.gates, Every: min(p.cfg.Renew, time.Second), Log: p.log}
+	wg.Go(func() { gates.Run(aside) })
 	if err := p.reap(aside, &wg); err != nil {
 		stop()
 		wg.Wait()
@@ -203,8 +208,25 @@ func (p *wired) run(ctx context.Context) error {
 	return err
 }
 
+// trusted is a road that nothing is taken from while the gate of its partition
+// does not know what this worker has seen of it. What runs goes on by its lease.
+type trusted struct {
+	*lease.Redis
+
+	gates *control.Redis
+}
+
+// Grant implements [execution.Road].
+func (t trusted) Grant(ctx context.Context, p int, nonce string, slots int) ([]job.Granted, bool, error) {
+	if t.gates.Lost(p) {
+		return nil, false, nil
+	}
+	return t.Redis.Grant(ctx, p, nonce, slots)
+}
+
 // deliver passes hints on; a gap is answered by the renewals.
 func (p *wired) deliver(h job.Hint) {
+	p.gates.Heard(h)
 	if h.Gap {
 		p.keeper.RenewNow(h.Partition)
 		return

@@ -2,11 +2,13 @@
 -- Kills one job: checks the owner again, writes the order, its audit entry and
 -- the hint. A job without a claim is over here and now; a running one stands
 -- under the order until its worker confirms or it is fenced. `must_own` and
--- `must_have_submitted` are empty for an admin.
--- KEYS:    order orders open_orders control audit audit_n road live leases later alive over
+-- `must_have_submitted` are empty for an admin. What was refused is kept for an
+-- hour, so that its retry is answered and not audited again.
+-- `at` is empty, but for an order that is asserted again after a loss.
+-- KEYS:    order orders open_orders control audit audit_n road live leases later alive over idem
 -- READS:   gate
 -- MAKES:   job events tally held calls reserved
--- ARGV:    id job must_own must_have_submitted actor reason incident requested who
+-- ARGV:    id job must_own must_have_submitted actor reason incident requested who at
 -- REPLY:   recorded over covered foreign unknown
 -- FLAGS:   allow-oom
 -- INCLUDE: over record audit
@@ -14,38 +16,46 @@ local function done(word, r)
   local v = redis.call('HGET', K.order, 'first_verdict')
   return { word, v or '', r and r.state or '', redis.call('HGET', K.order, 'at') or '' }
 end
-if redis.call('EXISTS', K.order) == 1 then
-  local v = redis.call('HGET', K.order, 'first_verdict')
-  return done(v == 'already_over' and 'over' or 'recorded', record(P.job .. A.job))
-end
+local verdict = redis.call('HGET', K.order, 'first_verdict')
+if verdict then return done(verdict == 'already_over' and 'over' or 'recorded', record(P.job .. A.job)) end
+local word, other, before = string.match(redis.call('GET', K.idem) or '', '^(%S+) (%S*) (%S*)$')
+if word == 'covered' then return { word, other, before } end
+if word then return { word } end
 local t = now()
+local at, again = A.at ~= '' and A.at or t, A.at ~= '' and 'again' or ''
 local r = record(P.job .. A.job)
-local function refuse(word)
-  audit(t, 'kill', 'denied', 'rule', word, 'who', A.who, 'scope', 'job', 'job', A.job, 'reason', A.reason, 'incident', A.incident)
-  return { word }
+local function keep(what, under, state)
+  redis.call('SET', K.idem, what .. ' ' .. under .. ' ' .. state, 'EX', '3600')
+end
+local function refuse(why)
+  if again ~= '' then return { why } end -- the job was lost too: nobody asked, nobody is refused
+  keep(why, '', '')
+  audit(t, 'kill', 'denied', 'rule', why, 'who', A.who, 'scope', 'job', 'job', A.job, 'reason', A.reason, 'incident', A.incident)
+  return { why }
 end
 if not r then return refuse('unknown') end
 local submitter = redis.call('HGET', P.job .. A.job, 'submitter')
 if A.must_own ~= '' and A.must_own ~= r.owner then return refuse('foreign') end
 if A.must_have_submitted ~= '' and A.must_have_submitted ~= submitter then return refuse('foreign') end
 
-local function allowed(verdict, order)
-  audit(t, 'kill', 'allowed', 'who', A.who, 'scope', 'job', 'job', A.job, 'owner', r.owner, 'reason', A.reason,
-    'incident', A.incident, 'order', order, 'before', r.state, 'verdict', verdict, 'worker', r.worker or '', 'spent', r.spent)
+local function allowed(first, order)
+  audit(t, 'kill', 'allowed', 'rule', again, 'who', A.who, 'scope', 'job', 'job', A.job, 'owner', r.owner, 'reason', A.reason,
+    'incident', A.incident, 'order', order, 'before', r.state, 'verdict', first, 'worker', r.worker or '', 'spent', r.spent)
 end
 local standing = covering(r)
 if standing and (r.state ~= 'succeeded' and r.state ~= 'failed') then
+  keep('covered', standing.id, r.state)
   allowed('covered', standing.id)
   return { 'covered', standing.id, r.state }
 end
 
-local function record_order(verdict, waiting)
+local function record_order(first, waiting)
   redis.call('HSET', K.order, 'id', A.id, 'scope', 'job', 'job', A.job, 'owner', r.owner, 'actor', A.actor,
-    'reason', A.reason, 'incident', A.incident, 'requested', A.requested, 'at', t, 'first_verdict', verdict)
-  redis.call('HSET', P.tally .. A.id, 'targeted', 1, verdict, 1)
-  redis.call('ZADD', K.orders, t, A.id)
+    'reason', A.reason, 'incident', A.incident, 'requested', A.requested, 'at', at, 'who', A.who, 'first_verdict', first)
+  redis.call('HSET', P.tally .. A.id, 'targeted', 1, first, 1)
+  redis.call('ZADD', K.orders, at, A.id)
   if waiting then redis.call('SADD', K.open_orders, A.id) end
-  allowed(verdict, A.id)
+  allowed(first, A.id)
 end
 if r.state == 'succeeded' or r.state == 'failed' then
   record_order('already_over', false)
@@ -54,7 +64,7 @@ end
 moved(r.owner, r.state, nil)
 if r.state == 'running' then
   record_order('waiting', true)
-  redis.call('HSET', P.job .. A.job, 'order', A.id, 'order_at', t, 'order_by', A.actor, 'order_reason', A.reason,
+  redis.call('HSET', P.job .. A.job, 'order', A.id, 'order_at', at, 'order_by', A.actor, 'order_reason', A.reason,
     'spent_at_order', r.spent)
   emit(A.job, 'job.killing', t, { order = A.id, by = A.actor, reason = A.reason })
   redis.call('XADD', K.control, 'MAXLEN', '~', '10000', '*', 'order', A.id, 'scope', 'job', 'job', A.job,
@@ -63,5 +73,5 @@ if r.state == 'running' then
 end
 record_order('not_running', false)
 redis.call('HSET', P.tally .. A.id, 'unbooked', 1)
-kill(A.job, r, { id = A.id, at = t, actor = A.actor, reason = A.reason }, 'not_running', t)
+kill(A.job, r, { id = A.id, at = at, actor = A.actor, reason = A.reason }, 'not_running', t)
 return done('recorded', r)

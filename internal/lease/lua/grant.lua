@@ -6,9 +6,9 @@
 -- KEYS:    road wake live leases later alive over aside attempt
 -- READS:   gate beat
 -- MAKES:   job events tally held calls reserved
--- ARGV:    worker nonce slots scan
--- REPLY:   granted frozen
--- INCLUDE: over record
+-- ARGV:    worker nonce slots scan seen
+-- REPLY:   granted frozen lost
+-- INCLUDE: over record knows
 local last = redis.call('GET', K.attempt)
 if last and string.sub(last, 1, #A.nonce + 1) == A.nonce .. ' ' then
   local again = { 'granted', '1' }
@@ -17,6 +17,7 @@ if last and string.sub(last, 1, #A.nonce + 1) == A.nonce .. ' ' then
   end
   return again
 end
+if not knows(A.seen) then return { 'lost', gate().number } end
 if gate().frozen then return { 'frozen' } end
 
 -- take: so many entries off the road, for good.

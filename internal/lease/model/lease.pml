@@ -364,6 +364,8 @@ proctype people() {
 		fi }
 	:: atomic { state == parked && !blocked ->
 		if
+		/* MOVE answer: parked -> killed
+		 * MOVE answer: parked -> queued */
 		:: ordered -> commit(killed)                                  /* MOVE resume: parked -> killed */
 		:: !ordered -> to(queued)                                     /* MOVE resume: parked -> queued */
 		fi }

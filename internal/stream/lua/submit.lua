@@ -4,15 +4,16 @@
 -- KEYS:    seq road wake live index alive owned idem
 -- READS:   gate
 -- MAKES:   job events
--- ARGV:    id owner submitter kind labels input budget max_attempts timeout digest floor idem_seconds
--- REPLY:   created exists conflict frozen blocked
--- INCLUDE: time gate count emit road
+-- ARGV:    id owner submitter kind labels input budget max_attempts timeout digest floor idem_seconds seen
+-- REPLY:   created exists conflict frozen blocked lost
+-- INCLUDE: time gate count emit road knows
 local seen = redis.call('GET', K.idem)
 if seen then
   local id, digest = string.match(seen, '^(%S+) (%S+)$')
   if digest == A.digest then return { 'exists', id } end
   return { 'conflict', id }
 end
+if not knows(A.seen) then return { 'lost', gate().number } end
 if gate().frozen then
   local f = redis.call('HMGET', K.gate, 'reason', 'incident', 'actor')
   return { 'frozen', f[1] or '', f[2] or '', f[3] or '' }

@@ -1,0 +1,269 @@
+package control
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rtfm-si/gavel/internal/job"
+)
+
+// memory is what this process has seen of the gates, so that it notices when a
+// gate no longer knows it: after a restore, a FLUSHALL, a failover that lost
+// data. What it has seen it does not forget because Redis did.
+type memory struct {
+	mu   sync.Mutex
+	in   map[int]*recall
+	soon chan struct{}
+}
+
+// recall is the memory of one partition.
+type recall struct {
+	seen bool
+	last sight
+	lost *job.Loss
+	// orders are those known to stand, oldest first; said says which of them the
+	// gate of now was told again.
+	orders []standingOrder
+	known  map[job.ID]bool
+	said   map[job.ID]bool
+	frozen bool // the gate as it was before it was lost; said again when it is
+	blocks []job.Block
+}
+
+// standingOrder is an order as its partition recorded it.
+type standingOrder struct {
+	order    job.Order
+	who      []byte
+	at, h    string
+	selector string
+}
+
+// sight is a partition's gate as one look found it.
+type sight struct {
+	number, past            string
+	acts                    uint64 // number of the last audit entry
+	adopted                 uint64
+	frozen                  bool
+	reason, incident, actor string
+	blocks                  []job.Block
+}
+
+// maxRemembered bounds what one partition's memory keeps.
+const maxRemembered = 10_000
+
+func newMemory() *memory {
+	return &memory{in: map[int]*recall{}, soon: make(chan struct{}, 1)}
+}
+
+func (m *memory) of(p int) *recall {
+	if m.in[p] == nil {
+		m.in[p] = &recall{known: map[job.ID]bool{}, said: map[job.ID]bool{}}
+	}
+	return m.in[p]
+}
+
+// head is the last head seen of a partition's gate, empty for none.
+func (m *memory) head(p int) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.of(p).last.number
+}
+
+// saw takes the head that the reply to an act of our own showed.
+func (m *memory) saw(p int, head string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if r := m.of(p); head != "" && (serial(head) > serial(r.last.number) || r.lost != nil) {
+		r.last.number = head
+	}
+}
+
+// remember keeps an order that was seen to stand.
+func (m *memory) remember(p int, o standingOrder) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.of(p)
+	if r.known[o.order.ID] {
+		return
+	}
+	r.known[o.order.ID] = true
+	r.orders = append(r.orders, o)
+	if over := len(r.orders) - maxRemembered; over > 0 {
+		for _, old := range r.orders[:over] {
+			delete(r.known, old.order.ID)
+		}
+		r.orders = slices.Clone(r.orders[over:])
+	}
+}
+
+func (m *memory) remembers(p int, id job.ID) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.of(p).known[id]
+}
+
+// before is what a look has to find again: taken before the look is sent, for
+// what is seen meanwhile it cannot show.
+func (m *memory) before(p int) (head string, acts uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.of(p)
+	return r.last.number, r.last.acts
+}
+
+// news is what a look changed.
+type news int
+
+const (
+	nothingNew news = iota
+	dataLost
+	gateAdopted
+)
+
+// look takes what a look found. head and acts are what [memory.before] gave when
+// it was sent.
+func (m *memory) look(p int, head string, acts uint64, s sight, now time.Time) news {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.of(p)
+	if !r.seen {
+		r.seen, r.last.adopted = true, s.adopted
+	}
+	if s.adopted > r.last.adopted {
+		was := r.lost != nil
+		fresh := &recall{seen: true, known: map[job.ID]bool{}, said: map[job.ID]bool{}}
+		fresh.take(s)
+		m.in[p] = fresh
+		if was {
+			return gateAdopted
+		}
+		return nothingNew
+	}
+	if !s.knows(head, acts) {
+		if r.lost == nil {
+			r.lost = &job.Loss{Partition: p, Since: now}
+		}
+		r.lost.Seen, r.lost.Found = head, s.number
+		r.said = map[job.ID]bool{}
+		// What the gate was is still to be said to it; its head is followed, so
+		// that a further loss is noticed too.
+		r.last.number, r.last.past, r.last.acts = s.number, s.past, s.acts
+		return dataLost
+	}
+	if r.lost != nil {
+		r.last.number, r.last.past, r.last.acts = s.number, s.past, s.acts
+		return nothingNew
+	}
+	if serial(s.number) >= serial(r.last.number) {
+		r.take(s)
+	}
+	return nothingNew
+}
+
+func (r *recall) take(s sight) {
+	s.acts = max(s.acts, r.last.acts)
+	r.last, r.frozen, r.blocks = s, s.frozen, s.blocks
+}
+
+// owed is what a gate that lost data has to be told again.
+type owed struct {
+	orders []standingOrder
+	blocks []job.Block
+	freeze *sight
+}
+
+func (m *memory) owed(p int) (owed, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.of(p)
+	if r.lost == nil {
+		return owed{}, false
+	}
+	var o owed
+	for _, s := range r.orders {
+		if !r.said[s.order.ID] {
+			o.orders = append(o.orders, s)
+		}
+	}
+	for _, b := range r.blocks {
+		if !r.said[b.ID] {
+			o.blocks = append(o.blocks, b)
+		}
+	}
+	if r.frozen && !r.said[""] {
+		o.freeze = new(sight)
+		*o.freeze = r.last
+	}
+	return o, true
+}
+
+// told notes that the gate has an order again; the empty id is the freeze.
+func (m *memory) told(p int, id job.ID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.of(p).said[id] = true
+}
+
+// losses lists the partitions whose gate no longer knows this process.
+func (m *memory) losses() []job.Loss {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []job.Loss
+	for _, r := range m.in {
+		if r.lost != nil {
+			out = append(out, *r.lost)
+		}
+	}
+	slices.SortFunc(out, func(a, b job.Loss) int { return a.Partition - b.Partition })
+	return out
+}
+
+// stamp is one that is above every adoption this process has seen.
+func (m *memory) stamp(p int, now time.Time) uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return max(uint64(max(now.UnixMicro(), 1)), m.of(p).last.adopted+1) //nolint:gosec // positive
+}
+
+// lookSoon asks for a look at every gate without waiting for the next turn.
+func (m *memory) lookSoon() {
+	select {
+	case m.soon <- struct{}{}:
+	default:
+	}
+}
+
+// knows reports whether a gate still knows of what was seen of it: the head is
+// its own or among its past ones, and no control act has vanished from the
+// audit. A head that is older than all that is kept is taken for known.
+func (s sight) knows(head string, acts uint64) bool {
+	if s.acts < acts {
+		return false
+	}
+	if head == "" || s.number == head {
+		return true
+	}
+	past := strings.Fields(s.past)
+	if slices.Contains(past, head) {
+		return true
+	}
+	const cut = 1000 // from here on the last one is cut short, see gate_head.lua
+	if len(s.past) >= cut && len(past) > 1 {
+		past = past[:len(past)-1]
+		return serial(head) < serial(past[len(past)-1])
+	}
+	return false
+}
+
+// serial is the number of a head, "number.random"; -1 for no head.
+func serial(head string) int64 {
+	n, _, _ := strings.Cut(head, ".")
+	v, err := strconv.ParseInt(n, 10, 64)
+	if err != nil {
+		return -1
+	}
+	return v
+}
