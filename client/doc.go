@@ -45,5 +45,6 @@
 //	issue.go    preview an order, issue it, follow it
 //	blocks.go   standing orders
 //	fleet.go    the fleet, freeze, thaw, the audit
+//	spend.go    what is being spent, and by whom
 //	log.go      the audit as the fleet holds it, for those who verify it
 package client

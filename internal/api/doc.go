@@ -49,6 +49,7 @@
 //	fleet.go    the fleet, freeze, thaw, the audit
 //	watch.go    the event stream of the fleet
 //	me.go       who the caller is
+//	spend.go    what is being spent, and by whom
 //	log.go      the audit as it is, for those who verify it
 //	views.go    how things look in JSON
 //	cursor.go   signed cursors

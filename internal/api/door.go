@@ -30,6 +30,7 @@ type Config struct {
 	Blocks     Blocks
 	Gate       Gate
 	Fleet      Fleet
+	Books      Books
 	Audit      Audit
 	// CursorKey signs cursors, at least 16 bytes, the same on every dispatcher.
 	CursorKey []byte
@@ -97,7 +98,7 @@ func New(cfg Config) (*Door, error) {
 func (cfg Config) check() error {
 	missing := map[string]bool{
 		"Auth": cfg.Auth == nil, "Jobs": cfg.Jobs == nil, "Events": cfg.Events == nil, "Orders": cfg.Orders == nil, "Blocks": cfg.Blocks == nil,
-		"Gate": cfg.Gate == nil, "Fleet": cfg.Fleet == nil, "Audit": cfg.Audit == nil,
+		"Gate": cfg.Gate == nil, "Fleet": cfg.Fleet == nil, "Books": cfg.Books == nil, "Audit": cfg.Audit == nil,
 	}
 	for name, is := range missing {
 		if is {
@@ -162,6 +163,7 @@ func (d *Door) mount() error {
 	d.mountFleet(h)
 	d.mountWatch(h)
 	d.mountMe(h)
+	d.mountSpend(h)
 	delete(registry.Map(), "ErrorModel")
 	delete(registry.Map(), "ErrorDetail")
 	doc, err := h.OpenAPI().MarshalJSON()

@@ -101,6 +101,12 @@ type Fleet interface {
 	View(ctx context.Context) (job.Fleet, error)
 }
 
+// Books are where spend is told and limits are set.
+type Books interface {
+	// Spend tells what is being spent: of one owner, or of everybody.
+	Spend(ctx context.Context, q job.SpendQuery) (job.Spend, error)
+}
+
 // Audit is the log of control acts.
 type Audit interface {
 	// Deny writes down an act that was refused at the door, before any script:

@@ -57,6 +57,8 @@ func TestEveryRouteForEverybody(t *testing.T) {
 		"POST /v1/kill-all                                      401 403+ 403+ 403+ 403+ 202 403+ 202":   goodAll,
 		"POST /v1/kill-all {owner}                              401 403+ 403+ 403+ 403+ 202 403+ 202":   `{"scope":"owner","owner":"acme","reason":"r","confirm":"prod"}`,
 		"GET /v1/fleet                                          401 403 403 403 200 200 403 200":        "",
+		"GET /v1/spend                                          401 200 200 403 200 200 403 200":        "",
+		"GET /v1/spend?by=label:batch                           401 200 200 403 200 200 403 200":        "",
 		"POST /v1/fleet/freeze                                  401 403+ 403+ 403+ 200 200 403+ 200":    `{"reason":"r"}`,
 		"POST /v1/fleet/thaw                                    401 403+ 403+ 403+ 403+ 200 403+ 200":   `{"reason":"r","seen":"1.a"}`,
 		"GET /v1/me                                             401 200 200 200 200 200 200 200":        "",

@@ -65,6 +65,7 @@ type world struct {
 	previews  []access.Permit
 	blockErr  error
 	answers   []job.Answering
+	spends    []job.SpendQuery
 }
 
 type killed struct {
@@ -80,6 +81,7 @@ type (
 	fakeBlocks struct{ *world }
 	fakeGate   struct{ *world }
 	fakeFleet  struct{ *world }
+	fakeBooks  struct{ *world }
 	fakeAudit  struct{ *world }
 )
 
@@ -296,6 +298,18 @@ func (f fakeGate) Thaw(_ context.Context, _ access.Permit, seen, _, _ string) (j
 	return job.Gate{Heads: []string{seen}}, f.fail
 }
 
+func (f fakeBooks) Spend(_ context.Context, q job.SpendQuery) (job.Spend, error) {
+	defer f.lock()()
+	f.spends = append(f.spends, q)
+	return job.Spend{
+		At: noon, PerMinute: 600, Baseline: 9, LastFive: 3000, Today: 5000, Reserved: 61, Estimated: 14, By: q.By,
+		Window:  job.Window{Cap: new(job.MicroUSD(8000)), Spent: 5000, Reserved: 61, Length: 24 * time.Hour, Ends: noon.Add(12 * time.Hour)},
+		Breaker: job.Breaker{Mode: "freeze", Limit: new(job.MicroUSD(500)), Tripped: true, TrippedAt: noon},
+		Minutes: []job.Minute{{At: noon, Spent: 600}},
+		Top:     []job.Spender{{Name: "acme", PerMinute: 600, LastFive: 3000, Today: 5000, Running: 2}},
+	}, f.fail
+}
+
 func (f fakeFleet) View(context.Context) (job.Fleet, error) {
 	defer f.lock()()
 	return job.Fleet{
@@ -401,7 +415,7 @@ func config(w *world) Config {
 	w.logs = logs
 	return Config{
 		Name: "prod", Partitions: 1, Auth: fakeAuth{}, Jobs: fakeJobs{w}, Events: fakeEvents{w}, Orders: fakeOrders{w}, Blocks: fakeBlocks{w},
-		Gate: fakeGate{w}, Fleet: fakeFleet{w}, Audit: fakeAudit{w}, CursorKey: []byte("0123456789abcdef"),
+		Gate: fakeGate{w}, Fleet: fakeFleet{w}, Books: fakeBooks{w}, Audit: fakeAudit{w}, CursorKey: []byte("0123456789abcdef"),
 		Kinds: map[string]func([]byte) error{"deliberation": func(in []byte) error {
 			if !bytes.Contains(in, []byte(`"problem"`)) {
 				return fmt.Errorf("problem is missing; say what to deliberate")

@@ -1,4 +1,5 @@
-// Package budget is the money: reserve before a paid call, settle after it.
+// Package budget is the money: reserve before a paid call, settle after it, and
+// tell what is being spent.
 //
 // A reservation is also the permission to make the call: it is refused once an
 // order covers the job, so its round trip bounds how long after a kill a new
@@ -19,6 +20,9 @@
 //
 // # Files
 //
-//	redis.go  reserve, settle
+//	redis.go  reserve, settle, the clock, what a view reads
+//	spend.go  what is being spent, and by whom
+//	caps.go   limits as scripts read them
+//	clerk.go  what dispatchers do for the money
 //	lua/      the transitions
 package budget

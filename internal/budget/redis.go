@@ -1,10 +1,16 @@
 package budget
 
 import (
+	"cmp"
 	"context"
 	"embed"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/rtfm-si/gavel/internal/job"
 	"github.com/rtfm-si/gavel/internal/rediskit"
@@ -25,7 +31,7 @@ type Redis struct {
 
 // NewRedis returns the books of a fleet.
 func NewRedis(run rediskit.Runner, ps rediskit.Partitions) (*Redis, error) {
-	s, err := rediskit.LoadAll(scripts, "reserve", "settle")
+	s, err := rediskit.LoadAll(scripts, "reserve", "settle", "tick")
 	if err != nil {
 		return nil, err
 	}
@@ -56,8 +62,7 @@ func (b *Redis) Reserve(ctx context.Context, id job.ID, claim job.Claim, c job.C
 	case "killed":
 		return &job.Stop{Kind: job.StopKilled, Order: job.ID(reply.Str(0)), Actor: reply.Str(1), Reason: reply.Str(2)}
 	case "budget":
-		return &job.Park{Reason: "budget", Detail: fmt.Sprintf("%s spent and %s reserved of %s; the next call may cost %s",
-			job.MicroUSD(reply.Int(0)), job.MicroUSD(reply.Int(1)), job.MicroUSD(reply.Int(2)), c.Max)}
+		return &job.Park{Reason: "budget", Detail: shortage(reply, c.Max)}
 	default:
 		return job.ErrFenced
 	}
@@ -88,4 +93,165 @@ func (b *Redis) Settle(ctx context.Context, id job.ID, u job.Usage) error {
 		return fmt.Errorf("%w: %s", ErrNoCall, u.CallID)
 	}
 	return nil
+}
+
+// shortage says what a call did not fit.
+func shortage(reply rediskit.Reply, asked job.MicroUSD) string {
+	of := reply.Str(0)
+	if of == "breaker" {
+		return "the breaker parks what runs until the fleet is thawed"
+	}
+	text := fmt.Sprintf("the %s's budget: %s spent and %s reserved of %s; the next call may cost %s",
+		of, job.MicroUSD(reply.Int(1)), job.MicroUSD(reply.Int(2)), job.MicroUSD(reply.Int(3)), asked)
+	if of != "job" {
+		text += "; the window ends at " + rediskit.Time(reply.Str(4)).Format(time.RFC3339)
+	}
+	return text
+}
+
+// Burn is what burns in one partition at a moment of the money's clock.
+type Burn struct {
+	At time.Time
+	// PerMinute was booked in the last 60 s; Reserved is set aside for calls in
+	// flight.
+	PerMinute, Reserved job.MicroUSD
+}
+
+// Tick pushes a partition's clock on to now, and never back, keeps the settings
+// there and tells the burn.
+func (b *Redis) Tick(ctx context.Context, p int, now time.Time, s Settings) (Burn, error) {
+	length := cmp.Or(s.Window, 24*time.Hour)
+	reply, err := b.call(ctx, "tick", rediskit.Place{Slot: b.partitions.Slot(p)}, rediskit.Args{
+		"now": rediskit.Micros(now), "length": length.Microseconds(), "cap": money(s.OwnerCap), "running": number(s.OwnerRunning),
+		"fleet": money(s.FleetCap), "mode": "", "limit": "",
+	})
+	if err != nil {
+		return Burn{}, err
+	}
+	at := reply.Int(0)
+	burnt := newBurn(at)
+	return Burn{
+		At:        time.UnixMicro(at).UTC(),
+		PerMinute: burnt.of(job.MicroUSD(reply.Int(1)), 0, 1) + burnt.of(job.MicroUSD(reply.Int(2)), 1, 1),
+		Reserved:  job.MicroUSD(reply.Int(3)),
+	}, nil
+}
+
+// call runs a script with a deadline and wraps its errors.
+func (b *Redis) call(ctx context.Context, script string, at rediskit.Place, args rediskit.Args) (rediskit.Reply, error) {
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	reply, err := b.run.Run(cctx, b.scripts[script], at, args)
+	return reply, rediskit.Unavailable(err)
+}
+
+// money writes an amount that may be none.
+func money(m *job.MicroUSD) string {
+	if m == nil {
+		return ""
+	}
+	return strconv.FormatInt(int64(*m), 10)
+}
+
+func number(n *int) string {
+	if n == nil {
+		return ""
+	}
+	return strconv.Itoa(*n)
+}
+
+// moneyIn reads a partition's clock, settings and breaker.
+func (b *Redis) moneyIn(ctx context.Context, p int) (map[string]string, error) {
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	m, err := b.run.Client.HGetAll(cctx, b.partitions.Slot(p).Of("money")).Result()
+	return m, rediskit.Unread(err)
+}
+
+// mostLeases bounds how many running jobs a view looks at in one partition.
+const mostLeases = 1000
+
+// sheet reads what one partition has to say to a query.
+func (b *Redis) sheet(ctx context.Context, p int, q job.SpendQuery) (sheet, error) {
+	money, err := b.moneyIn(ctx, p)
+	if err != nil {
+		return sheet{}, err
+	}
+	s := sheet{at: rediskit.Number(money["at"]), owner: q.Owner, dim: q.By + ":", home: p == 0, money: money}
+	if q.By == job.ByLabel {
+		s.dim += q.Label + "="
+	}
+	total, capsOf := "total", fleetCaps
+	if q.Owner != "" {
+		total, capsOf = "owner:"+q.Owner, q.Owner
+	}
+	slot, last := b.partitions.Slot(p), s.at/minute
+	bucket := func(name string, n int64) string { return slot.Of(name, strconv.FormatInt(n, 10)) }
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	pipe := b.run.Client.Pipeline()
+	minutes, recent := map[int64]*redis.StringCmd{}, map[int64]*redis.MapStringStringCmd{}
+	for n := last - shown + 1; n <= last; n++ {
+		minutes[n] = pipe.HGet(cctx, bucket("minute", n), total)
+	}
+	for n := last - 5; n <= last; n++ {
+		recent[n] = pipe.HGetAll(cctx, bucket("minute", n))
+	}
+	length := cmp.Or(rediskit.Number(money["length"]), day)
+	today, window := pipe.HGetAll(cctx, bucket("day", s.at/day)), pipe.HMGet(cctx, bucket("window", s.at-s.at%length), total)
+	holding, caps := pipe.HMGet(cctx, slot.Of("holding"), total), pipe.HGet(cctx, slot.Of("caps"), capsOf)
+	leases := pipe.ZRange(cctx, slot.Of("leases"), 0, mostLeases-1)
+	if _, err := pipe.Exec(cctx); err != nil && !errors.Is(err, redis.Nil) {
+		return sheet{}, rediskit.Unread(err)
+	}
+	s.minutes, s.recent, s.today, s.caps = map[int64]job.MicroUSD{}, map[int64]map[string]string{}, today.Val(), caps.Val()
+	s.window, s.holding = named(total, window.Val()), named(total, holding.Val())
+	for n, c := range minutes {
+		s.minutes[n] = amount(c.Val())
+	}
+	for n, c := range recent {
+		s.recent[n] = c.Val()
+	}
+	s.running, err = b.running(ctx, slot, leases.Val(), q)
+	return s, err
+}
+
+func named(name string, v []any) map[string]string {
+	return map[string]string{name: rediskit.Texts(v)[0]}
+}
+
+// running counts jobs by the names of a query's dimension.
+func (b *Redis) running(ctx context.Context, slot rediskit.Slot, ids []string, q job.SpendQuery) (map[string]int, error) {
+	n := map[string]int{}
+	if q.By == job.ByModel || len(ids) == 0 {
+		return n, nil
+	}
+	field := q.By
+	if q.By == job.ByLabel {
+		field = "labels"
+	}
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	pipe := b.run.Client.Pipeline()
+	cmds := make([]*redis.StringCmd, len(ids))
+	for i, id := range ids {
+		cmds[i] = pipe.HGet(cctx, slot.Of("job", id), field)
+	}
+	if _, err := pipe.Exec(cctx); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, rediskit.Unread(err)
+	}
+	for _, c := range cmds {
+		name := c.Val()
+		if q.By == job.ByLabel {
+			var labels map[string]string
+			_ = json.Unmarshal([]byte(name), &labels) // labels that are none have no value
+			value, ok := labels[q.Label]
+			if !ok {
+				continue
+			}
+			name = q.Label + "=" + value
+		}
+		n[q.By+":"+name]++
+	}
+	return n, nil
 }

@@ -36,6 +36,7 @@
 //	receipt.go  what an order did
 //	audit.go    the audit as its chain is computed over it
 //	money.go    micro-USD
+//	spend.go    what is being spent, windows and limits
 //	text.go     what a person may write into a reason, a label, a name
 //	canary.go   the input of a job that does exactly what it is told
 package job

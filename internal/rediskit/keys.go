@@ -11,7 +11,7 @@ type Key struct {
 	// Name is what scripts call it.
 	Name string
 	// Per says what is appended to the key: "" (one per partition), "job",
-	// "owner", "order", "worker" or "idem".
+	// "owner", "order", "worker", "idem" or "bucket".
 	Per string
 	// Type is the Redis type.
 	Type string
@@ -50,6 +50,13 @@ func Table() []Key {
 		{"audit_n", "", "string", "dispatcher", "never", "number of the last audit entry"},
 		{"seal", "", "hash", "dispatcher", "never", "how far the audit is chained and signed, and who does it"},
 
+		{"money", "", "hash", "dispatcher", "never", "the money's clock, window and caps, the breaker"},
+		{"caps", "", "hash", "dispatcher", "field leaves with its cap", "an owner's cap per window and of running jobs"},
+		{"holding", "", "hash", both, "field leaves at zero", "set aside for calls in flight, by owner and in all"},
+		{"minute", "bucket", "hash", both, "2 h", "spent in a minute, by owner, kind, model, label, worker"},
+		{"day", "bucket", "hash", both, "35 days", "spent in a day, the same"},
+		{"window", "bucket", "hash", both, "3 windows", "spent in a window, by owner"},
+
 		{"job", "job", "hash", both, "with retention", "the record"},
 		{"events", "job", "stream", both, "with the record", "what happened, trimmed to 5,000"},
 		{"checkpoints", "job", "hash", both, "with the record", "the last checkpoints by number"},
@@ -84,6 +91,8 @@ func lookup(name string) (Key, bool) {
 type Place struct {
 	Slot                            Slot
 	Job, Owner, Order, Worker, Idem string
+	// Bucket is a stretch of the money's clock.
+	Bucket string
 }
 
 // Slot is the key prefix of one partition, "{fleet:P}:".
@@ -126,6 +135,8 @@ func (pl Place) part(per string) string {
 		return pl.Worker
 	case "idem":
 		return pl.Idem
+	case "bucket":
+		return pl.Bucket
 	default:
 		return ""
 	}

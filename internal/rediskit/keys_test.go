@@ -16,7 +16,7 @@ func TestTheKeyTableIsWhole(t *testing.T) {
 	for _, k := range Table() {
 		require.False(t, seen[k.Name], "%s stands there twice", k.Name)
 		seen[k.Name] = true
-		require.Contains(t, []string{"", "job", "owner", "order", "worker", "idem"}, k.Per, k.Name)
+		require.Contains(t, []string{"", "job", "owner", "order", "worker", "idem", "bucket"}, k.Per, k.Name)
 		require.Contains(t, []string{"string", "list", "hash", "set", "zset", "stream"}, k.Type, k.Name)
 		require.NotEmpty(t, k.Ends, k.Name)
 		require.NotEmpty(t, k.About, k.Name)
@@ -64,7 +64,7 @@ func TestNoKeyOfTheTableIsForgotten(t *testing.T) {
 
 func TestKeysOfOneSlotShareItsTag(t *testing.T) {
 	s := NewSlot("fleet", 7)
-	at := Place{Slot: s, Job: "J", Owner: "ann", Order: "O", Worker: "w", Idem: "i"}
+	at := Place{Slot: s, Job: "J", Owner: "ann", Order: "O", Worker: "w", Idem: "i", Bucket: "7"}
 	for _, k := range Table() {
 		full, err := at.Key(k.Name)
 		require.NoError(t, err)

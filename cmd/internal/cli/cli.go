@@ -40,6 +40,7 @@ type commands struct {
 	Fleet   fleetCommands  `cmd:"" group:"The fleet" help:"Show gate, workers and jobs; adopt what Redis has after it lost data."`
 	Orders  ordersCommand  `cmd:"" group:"The fleet" help:"List the last kills, newest first."`
 	Receipt receiptCommand `cmd:"" group:"The fleet" help:"Show what an order has done so far."`
+	Spend   spendCommand   `cmd:"" group:"The fleet" help:"Show what is being spent, and by whom."`
 	Audit   auditCommands  `cmd:"" group:"The fleet" help:"List control acts, allowed and denied; verify, export and follow their log."`
 	Keys    keysCommand    `cmd:"" group:"The fleet" help:"Make API keys for the dispatcher's keys file."`
 

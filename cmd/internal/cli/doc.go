@@ -41,5 +41,6 @@
 //	orders.go    orders, receipt, audit
 //	audit.go     audit verify, export, follow, key
 //	fleet.go     fleet, freeze, thaw
+//	spend.go     what is being spent, and by whom
 //	keys.go      keys new
 package cli

@@ -32,6 +32,7 @@ func runsIn() map[string]string {
 		"audit":          "dispatcher",
 		"beat":           "dispatcher worker",
 		"budget":         "worker",
+		"budget/tick":    "dispatcher",
 		"control":        "dispatcher",
 		"execution":      "worker",
 		"lease":          "worker",
@@ -52,6 +53,7 @@ func direct() map[string]map[string]string {
 		"control/redis.go":    {"dispatcher": "smembers hgetall zrevrange zrange hmget hget get zcard xlen xrange time xrevrange xread", "worker": "xrevrange:control xread:control hmget:gate get:audit_n"},
 		"stream/redis.go":     {"dispatcher": "xlen xread zrevrangebyscore hget hmget"},
 		"stream/read.go":      {"dispatcher": "hgetall hget"},
+		"budget/redis.go":     {"dispatcher": "hgetall hget hmget zrange"},
 		"audit/redis.go":      {"dispatcher": "xrevrange xrange hmget get"},
 	}
 }
@@ -65,7 +67,7 @@ func connection() []string {
 // observed is what an observer may read: how the fleet is, not what its jobs
 // say (their input, events, checkpoints) nor what signs a cursor (meta).
 const observed = "gate road wake live leases later over index alive beat reapers workers worker control orders open_orders order tally " +
-	"held owned audit audit_n seq aside"
+	"held owned money caps holding minute day window audit audit_n seq aside"
 
 const observing = "exists get hget hgetall hlen hmget info lrange llen ping scard smembers ttl type xinfo|consumers xinfo|groups xinfo|stream " +
 	"xlen xrange xread xrevrange zcard zcount zrange zrangebyscore zrevrange zrevrangebyscore zscore"

@@ -18,6 +18,7 @@ type Config struct {
 	settings.Canary  `embed:""`
 	settings.Private `embed:""`
 	OIDC             `embed:""`
+	Money            `embed:""`
 
 	Listen        string        `name:"listen" env:"GAVEL_LISTEN" default:"127.0.0.1:8080" help:"Address of the HTTP API."`
 	Hosts         []string      `name:"hosts" env:"GAVEL_HOSTS" help:"Host names answered to, without port; none is any."`

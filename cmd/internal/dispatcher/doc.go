@@ -8,6 +8,7 @@
 //	config.go  flags and environment
 //	wire.go    the rooms joined
 //	identity.go  whose credentials are taken
+//	money.go   windows and caps
 //	audit.go   who seals the audit, with which key
 //	main.go    one process from start to exit
 package dispatcher

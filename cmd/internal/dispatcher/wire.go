@@ -16,6 +16,7 @@ import (
 	"github.com/rtfm-si/gavel/internal/api"
 	"github.com/rtfm-si/gavel/internal/audit"
 	"github.com/rtfm-si/gavel/internal/beat"
+	"github.com/rtfm-si/gavel/internal/budget"
 	"github.com/rtfm-si/gavel/internal/console"
 	"github.com/rtfm-si/gavel/internal/control"
 	"github.com/rtfm-si/gavel/internal/job"
@@ -37,6 +38,7 @@ type process struct {
 	trust control.Authority
 	door  *api.Door
 	seal  *audit.Sealer // nil without a key
+	money budget.Clerk
 
 	metrics *telemetry.DispatcherMetrics
 }
@@ -71,13 +73,22 @@ func wire(cfg Config, fleet settings.Fleet, auth access.Authenticator, log *zap.
 		return nil, err
 	}
 	p.trust = control.Authority{Control: orders, Asserts: true, Every: min(cfg.Renew, time.Second), Log: log}
+	books, err := budget.NewRedis(fleet.Runner(), ps)
+	if err != nil {
+		return nil, err
+	}
+	limits, err := cfg.settings()
+	if err != nil {
+		return nil, err
+	}
+	p.money = budget.Clerk{Books: books, Settings: limits, Log: log}
 	waits, err := stream.NewRedis(fleet.On(fleet.Clients.Control), ps, stream.Config{})
 	if err != nil {
 		return nil, err
 	}
 	p.door, err = api.New(api.Config{
 		Name: ps.Fleet, Partitions: ps.Count, Auth: auth,
-		Jobs: p.road, Events: waits, Orders: orders, Blocks: orders, Gate: orders, Fleet: orders, Audit: log2,
+		Jobs: p.road, Events: waits, Orders: orders, Blocks: orders, Gate: orders, Fleet: orders, Books: books, Audit: log2,
 		CursorKey: fleet.CursorKey, Kinds: kinds(cfg), Ready: p.ready, Answered: p.metrics.Answered, Hosts: cfg.Hosts, Version: cfg.Version, Log: log,
 	})
 	return p, err
@@ -133,6 +144,7 @@ func (p *process) serve(ctx context.Context, ln net.Listener) error {
 	wg.Go(func() { p.clerk.Run(aside) })
 	wg.Go(func() { p.trust.Run(aside) })
 	wg.Go(func() { p.forget(aside) })
+	wg.Go(func() { p.money.Run(aside) })
 	if p.seal != nil {
 		wg.Go(func() { p.seal.Run(aside) })
 	}

@@ -3,9 +3,9 @@
 -- nobody holds authority over them. Dispatchers do this without any worker; it
 -- never puts a job on the road. Leases under no order are left, so a caller goes
 -- on behind them: it skips those it has seen and that are still there.
--- KEYS:    live leases road later alive over reapers
--- READS:   gate
--- MAKES:   job events tally held calls reserved
+-- KEYS:    live leases road later alive over reapers holding
+-- READS:   gate money
+-- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    reaper nonce run_id before skip limit
 -- REPLY:   fenced other_server
 -- FLAGS:   allow-oom

@@ -5,9 +5,9 @@
 -- `must_have_submitted` are empty for an admin. What was refused is kept for an
 -- hour, so that its retry is answered and not audited again.
 -- `at` is empty, but for an order that is asserted again after a loss.
--- KEYS:    order orders open_orders control audit audit_n road live leases later alive over idem
--- READS:   gate
--- MAKES:   job events tally held calls reserved
+-- KEYS:    order orders open_orders control audit audit_n road live leases later alive over idem holding
+-- READS:   gate money
+-- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    id job must_own must_have_submitted actor reason incident requested who at
 -- REPLY:   recorded over covered foreign unknown
 -- FLAGS:   allow-oom

@@ -3,9 +3,9 @@
 -- A job without a claim is over here and now; a running one stands under the
 -- order from here on. What it meets under another order is not its own. The
 -- counts grow in the same step, so they sum up at every instant.
--- KEYS:    order control road live leases later alive over
--- READS:   gate
--- MAKES:   job events tally held calls reserved
+-- KEYS:    order control road live leases later alive over holding
+-- READS:   gate money
+-- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    id limit
 -- REPLY:   more done unknown
 -- FLAGS:   allow-oom

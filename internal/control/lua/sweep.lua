@@ -6,8 +6,9 @@
 -- lost data, would neither let it go nor hold it surely. What another script has
 -- to do first is answered with `waiting` and its word: `scan` for a selector
 -- order, `block` for a standing one.
--- KEYS:    order open_orders live leases road later alive over gate
--- MAKES:   job events tally held calls reserved
+-- KEYS:    order open_orders live leases road later alive over gate holding
+-- READS:   money
+-- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    id limit
 -- REPLY:   more waiting quiesced unknown
 -- FLAGS:   allow-oom

@@ -2,9 +2,9 @@
 -- Brings back the jobs that a lifted standing order had benched, a chunk of the
 -- live jobs at a time, also while frozen: then they wait on the road. An order
 -- that still stands has nothing to bring back: the caller has completed it.
--- KEYS:    order open_orders road wake live leases later alive over
--- READS:   gate
--- MAKES:   job events tally held calls reserved
+-- KEYS:    order open_orders road wake live leases later alive over holding
+-- READS:   gate money
+-- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    id limit
 -- REPLY:   more done standing unknown
 -- INCLUDE: over road record

@@ -3,9 +3,9 @@
 -- and a result that comes late is kept for post-mortem. This write is also the
 -- confirmation of the kill, and answers with the order, when it was recorded and
 -- Redis's time: how long the kill took.
--- KEYS:    live leases road later alive over
--- READS:   gate
--- MAKES:   job events tally held calls reserved
+-- KEYS:    live leases road later alive over holding
+-- READS:   gate money
+-- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    id worker epoch outcome cause result error delivered cancelled returned
 -- REPLY:   over killed lost
 -- FLAGS:   allow-oom

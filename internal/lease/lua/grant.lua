@@ -3,9 +3,9 @@
 -- `scan` entries. Nothing is ever delivered and not granted: an entry is read,
 -- acknowledged and deleted in this one step. The nonce is the retry key. The
 -- reply says whether more may be on the road.
--- KEYS:    road wake live leases later alive over aside attempt
--- READS:   gate beat
--- MAKES:   job events tally held calls reserved
+-- KEYS:    road wake live leases later alive over aside attempt holding
+-- READS:   gate beat money
+-- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    worker nonce slots scan seen
 -- REPLY:   granted frozen lost
 -- INCLUDE: over record knows

@@ -1,8 +1,8 @@
 -- park: running -> parked | killed
 -- Puts a job aside without worker or lease, until it is resumed.
--- KEYS:    live leases road later alive over
--- READS:   gate
--- MAKES:   job events tally held calls reserved
+-- KEYS:    live leases road later alive over holding
+-- READS:   gate money
+-- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    id worker epoch reason questions
 -- REPLY:   parked killed lost
 -- FLAGS:   allow-oom

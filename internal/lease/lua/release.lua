@@ -1,9 +1,9 @@
 -- release: running -> queued | killed
 -- A worker hands a job back: drain, or the end of its own trust. No attempt is
 -- counted; another worker resumes from the checkpoint.
--- KEYS:    live leases road wake later alive over
--- READS:   gate
--- MAKES:   job events tally held calls reserved
+-- KEYS:    live leases road wake later alive over holding
+-- READS:   gate money
+-- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    id worker epoch cause
 -- REPLY:   released killed lost
 -- FLAGS:   allow-oom

@@ -1,9 +1,9 @@
 -- retry: running -> delayed | failed (the attempts are used up) | killed
 -- A failed attempt that another may mend. It counts. The due time is the
 -- caller's now plus its backoff.
--- KEYS:    live leases road later alive over
--- READS:   gate
--- MAKES:   job events tally held calls reserved
+-- KEYS:    live leases road later alive over holding
+-- READS:   gate money
+-- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    id worker epoch error due
 -- REPLY:   delayed over killed lost
 -- FLAGS:   allow-oom

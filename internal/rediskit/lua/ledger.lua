@@ -1,18 +1,23 @@
 -- ledger: reservations end with the claim. What was reserved and never settled
 -- is booked as a flagged estimate, never silently freed. It answers how much.
+-- INCLUDE: spend
 local function close_ledger(id, r)
   if r.reserved == '0' then return 0 end
   r.reserved = '0'
   local k = P.reserved .. id
   local open = redis.call('HGETALL', k)
   if #open == 0 then return 0 end
-  local sum = 0
+  local sum, by_model = 0, {}
   for i = 1, #open, 2 do
     local max, model = string.match(open[i + 1], '^(%d+) (.*)$')
     redis.call('HSET', P.calls .. id, open[i], max .. ' estimated ' .. model)
     redis.call('HINCRBY', P.job .. id, 'spent', max)
+    by_model[model] = (by_model[model] or 0) + tonumber(max)
     sum = sum + tonumber(max)
   end
+  local who = payer(id)
+  for model, amount in pairs(by_model) do book(who, model, amount, amount) end
+  hold(who.owner, -sum)
   redis.call('HSET', P.job .. id, 'reserved', '0')
   redis.call('DEL', k)
   return sum

@@ -22,7 +22,7 @@ func key(slot rediskit.Slot, name string) (string, error) {
 	if m := ofSomeone.FindStringSubmatch(name); m != nil {
 		name, whose = m[1], m[2]
 	}
-	at := rediskit.Place{Slot: slot, Job: whose, Owner: whose, Order: whose, Worker: whose, Idem: whose}
+	at := rediskit.Place{Slot: slot, Job: whose, Owner: whose, Order: whose, Worker: whose, Idem: whose, Bucket: whose}
 	full, err := at.Key(name)
 	if err != nil {
 		return "", err

@@ -1,9 +1,9 @@
 -- answer: parked -> queued | killed
 -- The owner's answers bring a job that asked for them back to the road. A retry,
 -- known by its mark, answers the same whatever became of the job since.
--- KEYS:    later road wake live leases alive over audit audit_n
--- READS:   gate
--- MAKES:   job events tally held calls reserved
+-- KEYS:    later road wake live leases alive over audit audit_n holding
+-- READS:   gate money
+-- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    id answers mark who
 -- REPLY:   answered killed over not_waiting unknown
 -- INCLUDE: over road record audit

@@ -1,9 +1,9 @@
 -- promote: delayed -> queued | killed
 -- Moves jobs whose delay is over back to the road, a few at a time. The time is
 -- the caller's: a wrong clock costs delay, never an invariant.
--- KEYS:    later road wake live leases alive over
--- READS:   gate
--- MAKES:   job events tally held calls reserved
+-- KEYS:    later road wake live leases alive over holding
+-- READS:   gate money
+-- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    now limit
 -- REPLY:   promoted frozen
 -- INCLUDE: over road record

@@ -1,9 +1,9 @@
 -- resume: parked -> queued | killed
 -- Brings a parked job back to the road: a human answered, a budget was raised,
 -- an operator decided. Retried, it answers the same.
--- KEYS:    later road wake live leases alive over
--- READS:   gate
--- MAKES:   job events tally held calls reserved
+-- KEYS:    later road wake live leases alive over holding
+-- READS:   gate money
+-- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    id answers budget
 -- REPLY:   resumed killed over not_parked unknown
 -- INCLUDE: over road record

@@ -1,0 +1,42 @@
+package api
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rtfm-si/gavel/internal/job"
+)
+
+// What the console and scripts build on.
+func TestSpendIsToldInTheseWords(t *testing.T) {
+	w := newWorld()
+	rec := call{method: "GET", path: "/v1/spend?by=label:batch", as: "operator"}.on(open(t, w))
+	require.JSONEq(t, `{"at":"2026-11-23T12:00:00Z",
+		"now":{"micro_usd_per_minute":600,"baseline_micro_usd_per_minute":9,"last_5m_micro_usd":3000,"today_micro_usd":5000,
+			"reserved_micro_usd":61,"estimated_micro_usd":14},
+		"window":{"cap_micro_usd":8000,"spent_micro_usd":5000,"length_seconds":86400,"ends_at":"2026-11-24T00:00:00Z","seconds_to_cap":293.9},
+		"breaker":{"mode":"freeze","limit_micro_usd_per_minute":500,"tripped":true,"tripped_at":"2026-11-23T12:00:00Z"},
+		"minutes":[{"at":"2026-11-23T12:00:00Z","micro_usd":600}],
+		"by":"label:batch",
+		"top":[{"name":"acme","micro_usd_per_minute":600,"last_5m_micro_usd":3000,"today_micro_usd":5000,"running":2}]}`, rec.Body.String())
+	require.Equal(t, []job.SpendQuery{{By: "label", Label: "batch", Top: 20}}, w.spends)
+}
+
+func TestAnOwnerIsToldTheirOwnSpendAlone(t *testing.T) {
+	w := newWorld()
+	d := open(t, w)
+	rec := call{method: "GET", path: "/v1/spend?by=model", as: "owner"}.on(d)
+	require.Equal(t, "owner", fieldsOf(t, rec)["by"])
+	call{method: "GET", path: "/v1/spend?by=model&top=3", as: "operator"}.on(d)
+	require.Equal(t, []job.SpendQuery{{Owner: "acme", By: "owner", Top: 20}, {By: "model", Top: 3}}, w.spends)
+}
+
+func TestSpendByNothingThatExistsIsRefused(t *testing.T) {
+	for _, by := range []string{"colour", "label", "label:", "label:a%20b", "owner:acme"} {
+		w := newWorld()
+		rec := call{method: "GET", path: "/v1/spend?by=" + by, as: "operator"}.on(open(t, w))
+		require.Equal(t, 422, rec.Code, "%s: %s", by, rec.Body)
+		require.Empty(t, w.spends)
+	}
+}
