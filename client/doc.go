@@ -46,5 +46,6 @@
 //	blocks.go   standing orders
 //	fleet.go    the fleet, freeze, thaw, the audit
 //	spend.go    what is being spent, and by whom
+//	keys.go     API keys: made, listed, revoked
 //	log.go      the audit as the fleet holds it, for those who verify it
 package client

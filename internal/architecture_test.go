@@ -44,6 +44,7 @@ func mayImport() map[string]string {
 		"control": "job rediskit clock beat access",
 		"budget":  "job rediskit clock",
 		"audit":   "job rediskit clock access",
+		"keyring": "job rediskit access",
 
 		// The doors and the hands.
 		"api":                    "job access problem clock telemetry",

@@ -29,11 +29,15 @@ const (
 	Resume    Act = "resume"
 	ReadFleet Act = "fleet-read"
 	ReadAudit Act = "audit-read"
+	// CreateKey, RevokeKey and ReadKeys are about API keys.
+	CreateKey Act = "key-create"
+	RevokeKey Act = "key-revoke"
+	ReadKeys  Act = "keys-read"
 )
 
 // Acts lists every act.
 func Acts() []Act {
-	return []Act{Submit, Read, Kill, KillOwner, KillFleet, KillSelector, Freeze, Thaw, Block, Lift, Adopt, Resume, ReadFleet, ReadAudit}
+	return []Act{Submit, Read, Kill, KillOwner, KillFleet, KillSelector, Freeze, Thaw, Block, Lift, Adopt, Resume, ReadFleet, ReadAudit, CreateKey, RevokeKey, ReadKeys}
 }
 
 // Target is what an act is about to reach.
@@ -119,8 +123,11 @@ const (
 //	resume         own    submitted  -         any
 //	fleet-read     -      -          any       any
 //	audit-read     -      -          -         any
+//	key-create     -      -          -         any
+//	key-revoke     -      -          -         any
+//	keys-read      -      -          -         any
 //
-// A break-glass credential never submits or resumes. The error is a [*Denied],
+// A break-glass credential never submits or resumes, nor makes a key that could. The error is a [*Denied],
 // or wraps [job.ErrBadScope] when the act has no meaning on the target.
 func Authorize(a Actor, act Act, on Target) (Permit, error) {
 	if err := fits(act, on.Scope); err != nil {
@@ -129,7 +136,7 @@ func Authorize(a Actor, act Act, on Target) (Permit, error) {
 	if a.Subject == "" {
 		return Permit{}, &Denied{act, RuleAnonymous}
 	}
-	if a.ByBreakGlass() && (act == Submit || act == Resume) {
+	if a.ByBreakGlass() && (act == Submit || act == Resume || act == CreateKey) {
 		return Permit{}, &Denied{act, RuleBreakGlass}
 	}
 	p := Permit{actor: a, act: act, scope: on.Scope, granted: true}
@@ -212,7 +219,7 @@ func fits(act Act, s job.Scope) error {
 		want = []job.ScopeKind{job.ScopeJob, job.ScopeOwner, job.ScopeFleet}
 	case KillSelector:
 		want = []job.ScopeKind{job.ScopeSelector}
-	case KillFleet, Freeze, Thaw, Block, Lift, Adopt, ReadFleet, ReadAudit:
+	case KillFleet, Freeze, Thaw, Block, Lift, Adopt, ReadFleet, ReadAudit, CreateKey, RevokeKey, ReadKeys:
 	default:
 		return fmt.Errorf("authorise: there is no act %q", act)
 	}

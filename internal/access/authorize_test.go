@@ -57,6 +57,9 @@ func TestAuthorizeIsThisTable(t *testing.T) {
 		"thaw owner": "", "thaw service": "", "thaw operator": "", "thaw admin": "fleet",
 		"resume owner": ownJob, "resume service": "submitted", "resume operator": "", "resume admin": everyJob,
 		"fleet-read owner": "", "fleet-read service": "", "fleet-read operator": "fleet", "fleet-read admin": "fleet",
+		"key-create owner": "", "key-create service": "", "key-create operator": "", "key-create admin": "fleet",
+		"key-revoke owner": "", "key-revoke service": "", "key-revoke operator": "", "key-revoke admin": "fleet",
+		"keys-read owner": "", "keys-read service": "", "keys-read operator": "", "keys-read admin": "fleet",
 		"audit-read owner": "", "audit-read service": "", "audit-read operator": "", "audit-read admin": "fleet",
 	}
 	require.Len(t, allowed, len(Acts())*len(Roles()), "a new act or role needs its lines here")
@@ -104,7 +107,8 @@ func TestDenialNamesItsRule(t *testing.T) {
 	glass.Credential.Kind = BreakGlass
 	require.Equal(t, RuleBreakGlass, rule(glass, Submit, JobsOf("acme")))
 	require.Equal(t, RuleBreakGlass, rule(glass, Resume, foreign))
-	for _, act := range []Act{KillFleet, Freeze, Thaw, Block, Lift, ReadFleet, ReadAudit} {
+	require.Equal(t, RuleBreakGlass, rule(glass, CreateKey, WholeFleet()))
+	for _, act := range []Act{RevokeKey, ReadKeys, KillFleet, Freeze, Thaw, Block, Lift, ReadFleet, ReadAudit} {
 		_, err := Authorize(glass, act, WholeFleet())
 		require.NoError(t, err)
 	}

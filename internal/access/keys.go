@@ -38,6 +38,13 @@ var (
 // still work.
 var ErrUnasked = errors.New("who it belongs to could not be found out")
 
+// ErrKeyMade is wrapped when the same request made a key before: its secret was
+// shown then, and cannot be again.
+var ErrKeyMade = errors.New("the same request made a key before")
+
+// ErrTooManyKeys is returned when no more keys are kept.
+var ErrTooManyKeys = errors.New("there are too many keys")
+
 // ErrBadKey is wrapped by everything that is wrong with a key's description.
 var ErrBadKey = errors.New("bad API key")
 
@@ -56,6 +63,20 @@ type Key struct {
 	// BreakGlass marks an admin's emergency key.
 	BreakGlass bool `json:"break_glass,omitempty"`
 }
+
+// IssuedKey is a key that was made through the API.
+type IssuedKey struct {
+	Key
+	// Shown is how its secret begins, for people to tell keys apart.
+	Shown     string    `json:"shown"`
+	CreatedAt time.Time `json:"created_at,omitzero"`
+	CreatedBy string    `json:"created_by"`
+	// LastUsed is good to a minute or so; it is not stored with the key.
+	LastUsed time.Time `json:"-"`
+}
+
+// Shown is what may be shown of a secret: 32 of its 256 bits.
+func Shown(secret string) string { return secret[:min(len(secret), len(Prefix)+8)] }
 
 // Prefix starts every secret made here, for scanners that look for leaked ones.
 const Prefix = "gvl_"

@@ -50,6 +50,7 @@
 //	watch.go    the event stream of the fleet
 //	me.go       who the caller is
 //	spend.go    what is being spent, and by whom
+//	keys.go     API keys: made, listed, revoked
 //	log.go      the audit as it is, for those who verify it
 //	views.go    how things look in JSON
 //	cursor.go   signed cursors

@@ -32,6 +32,7 @@ type Config struct {
 	Fleet      Fleet
 	Books      Books
 	Audit      Audit
+	Keys       Keys
 	// CursorKey signs cursors, at least 16 bytes, the same on every dispatcher.
 	CursorKey []byte
 	// Kinds are the kinds of job the fleet runs, each with a check of its input
@@ -98,7 +99,7 @@ func New(cfg Config) (*Door, error) {
 func (cfg Config) check() error {
 	missing := map[string]bool{
 		"Auth": cfg.Auth == nil, "Jobs": cfg.Jobs == nil, "Events": cfg.Events == nil, "Orders": cfg.Orders == nil, "Blocks": cfg.Blocks == nil,
-		"Gate": cfg.Gate == nil, "Fleet": cfg.Fleet == nil, "Books": cfg.Books == nil, "Audit": cfg.Audit == nil,
+		"Gate": cfg.Gate == nil, "Fleet": cfg.Fleet == nil, "Books": cfg.Books == nil, "Audit": cfg.Audit == nil, "Keys": cfg.Keys == nil,
 	}
 	for name, is := range missing {
 		if is {
@@ -164,6 +165,7 @@ func (d *Door) mount() error {
 	d.mountWatch(h)
 	d.mountMe(h)
 	d.mountSpend(h)
+	d.mountKeys(h)
 	delete(registry.Map(), "ErrorModel")
 	delete(registry.Map(), "ErrorDetail")
 	doc, err := h.OpenAPI().MarshalJSON()

@@ -122,3 +122,15 @@ type Audit interface {
 	// sealed. The partition is one of the fleet's, the id has been checked.
 	Page(ctx context.Context, partition int, after string, limit int) (job.AuditPage, error)
 }
+
+// Keys are the API keys that are made through the API.
+type Keys interface {
+	// Create makes a key and returns its secret. It returns an error wrapping
+	// access.ErrBadKey, access.ErrKeyMade, or access.ErrTooManyKeys; its script
+	// writes the audit entry.
+	Create(ctx context.Context, p access.Permit, like access.Key, at time.Time, key string) (access.IssuedKey, string, error)
+	// Keys lists them, oldest first.
+	Keys(ctx context.Context) ([]access.IssuedKey, error)
+	// Revoke ends one, or returns job.ErrUnknown; both are audited.
+	Revoke(ctx context.Context, p access.Permit, id, reason, key string) error
+}

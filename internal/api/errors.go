@@ -25,6 +25,9 @@ func (d *Door) problemOf(ctx context.Context, err error) *Problem {
 	if p := ofAccess(err); p != nil {
 		return p
 	}
+	if p := ofKeys(err); p != nil {
+		return p
+	}
 	if p := ofJob(err); p != nil {
 		return p
 	}
@@ -53,6 +56,21 @@ func ofAccess(err error) *Problem {
 		p := problem(http.StatusForbidden, typeForbidden, "Not allowed", "Your roles do not allow "+string(denied.Act)+" here.")
 		p.Rule = denied.Rule
 		return p
+	default:
+		return nil
+	}
+}
+
+// ofKeys is what can be wrong with a key to be made.
+func ofKeys(err error) *Problem {
+	switch {
+	case errors.Is(err, access.ErrBadKey):
+		return invalid(err.Error())
+	case errors.Is(err, access.ErrKeyMade):
+		return problem(http.StatusConflict, typeConflict, "The key was made before",
+			"This Idempotency-Key made a key already, and its secret is shown once only. If you did not get it, revoke that key and make another with a new Idempotency-Key.")
+	case errors.Is(err, access.ErrTooManyKeys):
+		return problem(http.StatusConflict, typeTooManyKeys, "There are too many keys", "Revoke those that nobody uses first.")
 	default:
 		return nil
 	}

@@ -62,6 +62,7 @@ const (
 	typeRedisUnavailable = "redis-unavailable"
 	typeOutcomeUnknown   = "outcome-unknown"
 	typeAuthorityLost    = "authority-lost"
+	typeTooManyKeys      = "too-many-keys"
 	typeNotReady         = "not-ready"
 	typeIdentity         = "identity-unavailable"
 	typeInternal         = "internal"

@@ -183,6 +183,8 @@ func wanted(t reflect.Type) string {
 		return "true or false"
 	case reflect.String:
 		return "a string"
+	case reflect.Slice:
+		return "a list of strings"
 	default:
 		return "an object"
 	}

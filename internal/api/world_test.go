@@ -66,6 +66,8 @@ type world struct {
 	blockErr  error
 	answers   []job.Answering
 	spends    []job.SpendQuery
+	made      []access.Key
+	revoked   []string
 }
 
 type killed struct {
@@ -83,6 +85,7 @@ type (
 	fakeFleet  struct{ *world }
 	fakeBooks  struct{ *world }
 	fakeAudit  struct{ *world }
+	fakeKeys   struct{ *world }
 )
 
 func (w *world) lock() func() { w.mu.Lock(); return w.mu.Unlock }
@@ -344,6 +347,32 @@ func (f fakeAudit) Page(_ context.Context, partition int, after string, _ int) (
 	}, f.fail
 }
 
+func (f fakeKeys) Create(_ context.Context, p access.Permit, like access.Key, at time.Time, _ string) (access.IssuedKey, string, error) {
+	defer f.lock()()
+	k, secret, err := access.NewKey(like)
+	if err != nil || f.fail != nil {
+		return access.IssuedKey{}, "", firstOf(err, f.fail)
+	}
+	f.made = append(f.made, k)
+	return access.IssuedKey{Key: k, Shown: access.Shown(secret), CreatedAt: at, CreatedBy: p.Actor().Subject}, secret, nil
+}
+
+func (f fakeKeys) Keys(context.Context) ([]access.IssuedKey, error) {
+	defer f.lock()()
+	k := access.Key{ID: "key-1", Subject: "alice", Owner: "acme", Roles: []access.Role{access.Owner}, Hash: access.Hash("x")}
+	return []access.IssuedKey{{Key: k, Shown: "gvl_1a2b3c4d", CreatedBy: "root"}}, f.fail
+}
+
+func (f fakeKeys) Revoke(_ context.Context, _ access.Permit, id, _, _ string) error {
+	defer f.lock()()
+	if id != aKey {
+		f.denials = append(f.denials, job.AuditEntry{Act: "key-revoke", Rule: "by the script"})
+		return firstOf(f.fail, job.ErrUnknown)
+	}
+	f.revoked = append(f.revoked, id)
+	return f.fail
+}
+
 func firstOf(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {
@@ -415,7 +444,7 @@ func config(w *world) Config {
 	w.logs = logs
 	return Config{
 		Name: "prod", Partitions: 1, Auth: fakeAuth{}, Jobs: fakeJobs{w}, Events: fakeEvents{w}, Orders: fakeOrders{w}, Blocks: fakeBlocks{w},
-		Gate: fakeGate{w}, Fleet: fakeFleet{w}, Books: fakeBooks{w}, Audit: fakeAudit{w}, CursorKey: []byte("0123456789abcdef"),
+		Gate: fakeGate{w}, Fleet: fakeFleet{w}, Books: fakeBooks{w}, Audit: fakeAudit{w}, Keys: fakeKeys{w}, CursorKey: []byte("0123456789abcdef"),
 		Kinds: map[string]func([]byte) error{"deliberation": func(in []byte) error {
 			if !bytes.Contains(in, []byte(`"problem"`)) {
 				return fmt.Errorf("problem is missing; say what to deliberate")
@@ -499,6 +528,8 @@ const (
 	goodSubmit = `{"kind":"deliberation","input":{"problem":"shall we?"},"labels":{"batch":"nightly"}}`
 	goodKill   = `{"reason":"it loops"}`
 	goodAnswer = `{"answers":["because","so"]}`
+	aKey       = "key-0a1b2c3d"
+	goodKey    = `{"subject":"bob","owner":"acme","roles":["owner"]}`
 	goodBlock  = `{"on":"kind","value":"deliberation","reason":"it loops"}`
 	goodLift   = `{"seen":"2.b,3.c","reason":"over"}`
 	selected   = `{"scope":"selector","selector":{"kind":"deliberation","min_age_seconds":60}}`

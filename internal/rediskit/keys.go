@@ -48,6 +48,8 @@ func Table() []Key {
 		{"open_orders", "", "set", "dispatcher", "member leaves when quiesced", "orders not yet quiesced"},
 		{"audit", "", "stream", "dispatcher", "never", "who did what, append-only"},
 		{"audit_n", "", "string", "dispatcher", "never", "number of the last audit entry"},
+		{"keys", "", "hash", "dispatcher", "field leaves when it is revoked", "API keys by id, hashed, in the first partition"},
+		{"keys_used", "", "hash", "dispatcher", "field leaves with its key", "when an API key was last used, to the minute"},
 		{"seal", "", "hash", "dispatcher", "never", "how far the audit is chained and signed, and who does it"},
 
 		{"money", "", "hash", "dispatcher", "never", "the money's clock, window and caps, the breaker"},

@@ -42,7 +42,7 @@ type commands struct {
 	Receipt receiptCommand `cmd:"" group:"The fleet" help:"Show what an order has done so far."`
 	Spend   spendCommand   `cmd:"" group:"The fleet" help:"Show what is being spent, and by whom."`
 	Audit   auditCommands  `cmd:"" group:"The fleet" help:"List control acts, allowed and denied; verify, export and follow their log."`
-	Keys    keysCommand    `cmd:"" group:"The fleet" help:"Make API keys for the dispatcher's keys file."`
+	Keys    keysCommand    `cmd:"" group:"The fleet" help:"Make, list and revoke API keys."`
 
 	Version versionCommand `cmd:"" group:"Other" help:"Print the version."`
 }

@@ -42,5 +42,6 @@
 //	audit.go     audit verify, export, follow, key
 //	fleet.go     fleet, freeze, thaw
 //	spend.go     what is being spent, and by whom
+//	storedkeys.go  keys create, list, revoke
 //	keys.go      keys new
 package cli

@@ -12,7 +12,10 @@ import (
 )
 
 type keysCommand struct {
-	New newKeyCommand `cmd:"" help:"Make a key: the secret is shown once, its hash goes into the keys file."`
+	Create createKeyCommand `cmd:"" help:"Make a key that the fleet keeps: the secret is shown once."`
+	List   listKeysCommand  `cmd:"" help:"List the keys that the fleet keeps, with when they were last used."`
+	Revoke revokeKeyCommand `cmd:"" help:"End a key, everywhere within seconds."`
+	New    newKeyCommand    `cmd:"" help:"Make a key for the dispatcher's keys file, without a fleet: the first one, and break-glass keys."`
 }
 
 type newKeyCommand struct {

@@ -35,6 +35,7 @@ func runsIn() map[string]string {
 		"budget/tick":    "dispatcher",
 		"control":        "dispatcher",
 		"execution":      "worker",
+		"keyring":        "dispatcher",
 		"lease":          "worker",
 		"stream":         "dispatcher",
 		"stream/promote": "worker",
@@ -55,6 +56,7 @@ func direct() map[string]map[string]string {
 		"stream/read.go":      {"dispatcher": "hgetall hget"},
 		"budget/redis.go":     {"dispatcher": "hgetall hget hmget zrange"},
 		"audit/redis.go":      {"dispatcher": "xrevrange xrange hmget get"},
+		"keyring/redis.go":    {"dispatcher": "hget hgetall hset"},
 	}
 }
 

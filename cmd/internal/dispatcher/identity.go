@@ -49,16 +49,16 @@ func (o OIDC) tokens(log *zap.Logger) (access.Authenticator, error) {
 
 // front is everybody whose word is taken on who is at the door. The keys file is
 // looked at for changes until ctx ends.
-func (cfg Config) front(ctx context.Context, log *zap.Logger) (access.Authenticator, error) {
+func (cfg Config) front(ctx context.Context, log *zap.Logger) (access.Front, error) {
 	tokens, err := cfg.tokens(log)
 	if err != nil {
-		return nil, err
+		return access.Front{}, err
 	}
 	front := access.Front{File: cfg.Auth, Tokens: tokens}
 	if front.File == nil {
 		keys, err := access.OpenKeyFile(cfg.KeysFile)
 		if err != nil {
-			return nil, err
+			return front, err
 		}
 		front.File = keys
 		go keys.Keep(ctx, keysEvery, func(err error) { log.Warn("keys file not read; the last good keys stay in force", zap.Error(err)) })

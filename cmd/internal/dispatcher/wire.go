@@ -20,6 +20,7 @@ import (
 	"github.com/rtfm-si/gavel/internal/console"
 	"github.com/rtfm-si/gavel/internal/control"
 	"github.com/rtfm-si/gavel/internal/job"
+	"github.com/rtfm-si/gavel/internal/keyring"
 	"github.com/rtfm-si/gavel/internal/problem"
 	"github.com/rtfm-si/gavel/internal/rediskit"
 	"github.com/rtfm-si/gavel/internal/stream"
@@ -39,12 +40,13 @@ type process struct {
 	door  *api.Door
 	seal  *audit.Sealer // nil without a key
 	money budget.Clerk
+	keys  *keyring.Copy
 
 	metrics *telemetry.DispatcherMetrics
 }
 
 // wire joins the rooms.
-func wire(cfg Config, fleet settings.Fleet, auth access.Authenticator, log *zap.Logger) (*process, error) {
+func wire(cfg Config, fleet settings.Fleet, front access.Front, log *zap.Logger) (*process, error) {
 	p := &process{cfg: cfg, log: log}
 	var orders *control.Redis
 	p.metrics = telemetry.NewDispatcherMetrics(cfg.Version, func(ctx context.Context) (job.Fleet, error) { return orders.View(ctx) })
@@ -69,6 +71,12 @@ func wire(cfg Config, fleet settings.Fleet, auth access.Authenticator, log *zap.
 	if p.seal, err = newSealer(cfg, log2, log); err != nil {
 		return nil, err
 	}
+	keys, err := keyring.NewRedis(fleet.Runner(), ps)
+	if err != nil {
+		return nil, err
+	}
+	p.keys = keyring.NewCopy(keys)
+	front.Store = p.keys
 	if p.clerk, err = p.newClerk(orders); err != nil {
 		return nil, err
 	}
@@ -87,8 +95,8 @@ func wire(cfg Config, fleet settings.Fleet, auth access.Authenticator, log *zap.
 		return nil, err
 	}
 	p.door, err = api.New(api.Config{
-		Name: ps.Fleet, Partitions: ps.Count, Auth: auth,
-		Jobs: p.road, Events: waits, Orders: orders, Blocks: orders, Gate: orders, Fleet: orders, Books: books, Audit: log2,
+		Name: ps.Fleet, Partitions: ps.Count, Auth: front,
+		Jobs: p.road, Events: waits, Orders: orders, Blocks: orders, Gate: orders, Fleet: orders, Books: books, Audit: log2, Keys: keys,
 		CursorKey: fleet.CursorKey, Kinds: kinds(cfg), Ready: p.ready, Answered: p.metrics.Answered, Hosts: cfg.Hosts, Version: cfg.Version, Log: log,
 	})
 	return p, err
@@ -145,6 +153,11 @@ func (p *process) serve(ctx context.Context, ln net.Listener) error {
 	wg.Go(func() { p.trust.Run(aside) })
 	wg.Go(func() { p.forget(aside) })
 	wg.Go(func() { p.money.Run(aside) })
+	wg.Go(func() {
+		p.keys.Keep(aside, func(err error) {
+			p.log.Warn("stored API keys not read; those last read stay in force for seconds", zap.Error(err))
+		})
+	})
 	if p.seal != nil {
 		wg.Go(func() { p.seal.Run(aside) })
 	}
