@@ -1,7 +1,6 @@
 package budget
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -29,16 +28,4 @@ func limitsFrom(own, capped, running string) job.Limits {
 		}
 	}
 	return l
-}
-
-// limitsText writes what was set, for scripts to read.
-func limitsText(l job.Limits) string {
-	var words []string
-	if l.Cap != nil {
-		words = append(words, fmt.Sprintf("cap=%d", int64(*l.Cap)))
-	}
-	if l.Running != nil {
-		words = append(words, fmt.Sprintf("running=%d", *l.Running))
-	}
-	return strings.Join(words, " ")
 }

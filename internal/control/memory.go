@@ -225,7 +225,7 @@ func (m *memory) losses() []job.Loss {
 func (m *memory) stamp(p int, now time.Time) uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return max(uint64(max(now.UnixMicro(), 1)), m.of(p).last.adopted+1) //nolint:gosec // positive
+	return max(uint64(max(now.UnixMicro(), 1)), m.of(p).last.adopted+1)
 }
 
 // lookSoon asks for a look at every gate without waiting for the next turn.

@@ -93,7 +93,7 @@ func freeze(c *Case) {
 
 // receipts: targeted is the sum of the verdicts in every receipt that anybody
 // was shown; waiting does not grow again; the last word is what happened.
-func receipts(c *Case) {
+func receipts(c *Case) { //nolint:gocognit,cyclop // one pass over the orders, three rules of one idea
 	type seen struct {
 		to      int64
 		waiting int64

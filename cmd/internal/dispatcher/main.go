@@ -55,7 +55,7 @@ func Run(ctx context.Context, cfg Config, log *zap.Logger, ready func(addr strin
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen: %w", err), fleet.Clients.Close())
 	}
-	unserve, err := cfg.Private.Serve(context.WithoutCancel(ctx), telemetry.Private(p.metrics.Handler(), cfg.LogLevel), log)
+	unserve, err := cfg.Serve(context.WithoutCancel(ctx), telemetry.Private(p.metrics.Handler(), cfg.LogLevel), log)
 	if err != nil {
 		return errors.Join(err, ln.Close(), fleet.Clients.Close())
 	}

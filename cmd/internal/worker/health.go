@@ -53,7 +53,7 @@ func (p *wired) listen(ctx context.Context) (addr string, stop func(), err error
 	if err != nil {
 		return "", nil, err
 	}
-	unserve, err := p.cfg.Private.Serve(ctx, telemetry.Private(p.metrics.Handler(), p.cfg.LogLevel), p.log)
+	unserve, err := p.cfg.Serve(ctx, telemetry.Private(p.metrics.Handler(), p.cfg.LogLevel), p.log)
 	if err != nil {
 		unprobe()
 		return "", nil, err
