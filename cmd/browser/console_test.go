@@ -128,6 +128,7 @@ func TestAJobIsFoundWatchedAndKilled(t *testing.T) {
 
 	p.focus("#show")
 	p.press("A") // all: a fast machine may be done with it already
+	p.press(kb.Escape)
 	p.hit("/")
 	p.press("strategy")
 	p.until("document.querySelectorAll('#jobs tbody tr').length === 1")
@@ -147,6 +148,8 @@ func TestAJobIsFoundWatchedAndKilled(t *testing.T) {
 
 	p.press(kb.Escape)
 	p.until("document.querySelector('#jobs')")
+	p.until("document.querySelector('#filter').value === 'strategy'") // what hides jobs is to be seen
+	p.clear("#filter")
 	p.enter("#filter", "bob nightly")
 	p.until("document.querySelectorAll('#jobs tbody tr').length === 2")
 	p.press(kb.Escape)

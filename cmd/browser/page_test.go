@@ -264,7 +264,11 @@ func (p *page) enter(selector, text string) {
 	p.do(chromedp.SendKeys(chromedp.CSS(selector), text))
 }
 
-func (p *page) clear(selector string) { p.Helper(); p.do(chromedp.Clear(chromedp.CSS(selector))) }
+// clear empties a field, as somebody who selects all of it and deletes it does.
+func (p *page) clear(selector string) {
+	p.Helper()
+	p.until(fmt.Sprintf("(e => { e.value = ''; return e.dispatchEvent(new Event('input', {bubbles: true})); })(document.querySelector(%q))", selector))
+}
 
 func (p *page) focus(selector string) { p.Helper(); p.do(chromedp.Focus(chromedp.CSS(selector))) }
 

@@ -1,9 +1,9 @@
 // The levers, each behind a dialog that says what it will do before it does it.
 
-import { post, random } from './api.js';
+import { get, post, random } from './api.js';
 import { count, draw, h, jobs, money, since } from './dom.js';
 import { scopeText } from './receipt.js';
-import { at, changed, may, say, state } from './state.js';
+import { at, changed, may, say, state, stopped } from './state.js';
 
 let actions;
 let open = null; // what the dialog is about; null when it is closed
@@ -20,11 +20,22 @@ export const dialogs = {
   },
   help: (keys) => show({ body: () => helpBody(keys) }),
   freeze: () => may('freeze') && show({ body: freezeBody }),
-  thaw: () => may('thaw') && state.fleet?.gate.frozen && show({ body: thawBody, seen: state.fleet.gate.head }),
+  thaw: () => may('thaw') && state.fleet?.gate.frozen && thaw(),
   killAll: () => may('kill-fleet') && show({ body: killAllBody, freeze: true, preview: null }, () => look({ scope: 'fleet' })),
   killJob: (j) => j && show({ body: killJobBody, job: j }),
   kill: (what) => may('kill-selector') && show({ body: killBody, what, asked: Object.keys(what).length > 0 }, (o) => { if (o.asked) look(scopeOf(what)); }),
 };
+
+// thaw shows the gate as it is at this moment: an order of a second ago has
+// changed its head, and the page may not have heard of it yet.
+async function thaw() {
+  try {
+    state.fleet = await get('/v1/fleet', { timeout: 2000 });
+  } catch {
+    // what was last seen has to do; the dispatcher says when it is too old
+  }
+  show({ body: thawBody, seen: state.fleet.gate.head });
+}
 
 function show(dialog, then) {
   open = { ...dialog, fault: null, busy: false, key: random() };
@@ -52,7 +63,7 @@ function foot(o, text, danger, ready = true) {
 }
 
 function field(id, label, props, note) {
-  return h('div', { class: 'field' }, h('label', { for: id }, label), h('input', { id, spellcheck: 'false', ...props }), note && h('small', null, note));
+  return h('div', { class: 'field', key: id }, h('label', { for: id }, label), h('input', { id, spellcheck: 'false', ...props }), note && h('small', null, note));
 }
 
 function why(focus) {
@@ -119,7 +130,7 @@ function killJobBody(o) {
 
 function ordered(receipt, began) {
   actions.ordered(receipt, began);
-  say(`The order is recorded: ${receipt.tally.targeted} targeted, ${receipt.tally.waiting} waiting.`);
+  if (!stopped(receipt)) say(`The order is recorded: ${receipt.tally.targeted} targeted, ${receipt.tally.waiting} waiting.`);
 }
 
 // scopeOf is the scope of what was asked for: an owner alone is met in one

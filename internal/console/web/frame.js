@@ -39,9 +39,10 @@ function fresh() {
   const mode = feed.stale() ? 'stale' : feed.mode;
   const text = { live: 'live', polling: 'polling', stale: 'STALE', connecting: 'connecting' }[mode];
   const redis = state.fleet?.redis_seconds;
-  return h('span', { class: `fresh ${mode}`, id: 'fresh', 'data-mode': mode },
+  const dot = mode === 'polling' && !feed.streamPath ? 'live' : mode; // where there is no stream, to poll is no trouble
+  return h('span', { class: `fresh ${dot}`, id: 'fresh', 'data-mode': mode },
     h('i', { class: 'dot' }), text, h('span', { class: 'age' }, span(Math.max(feed.age(), 0.1))),
-    redis > 0 && mode !== 'stale' && h('span', { class: 'age' }, `redis ${span(redis)}`));
+    redis >= 0.001 && mode !== 'stale' && h('span', { class: 'age' }, `redis ${span(redis)}`));
 }
 
 export function banners(actions) {

@@ -100,7 +100,7 @@ function matches(j) {
 function list(actions) {
   const shown = state.jobs.filter(matches);
   return panel('Jobs', 'list', h('span', { class: 'tools' },
-    h('input', { id: 'filter', type: 'search', placeholder: 'filter  /', 'aria-label': 'Filter the jobs', oninput: (e) => actions.filter(e.target.value) }),
+    h('input', { id: 'filter', type: 'search', placeholder: 'filter  /', 'aria-label': 'Filter the jobs', value: state.filter || null, oninput: (e) => actions.filter(e.target.value) }),
     may('fleet-read') && h('select', { id: 'show', 'aria-label': 'Which jobs', onchange: (e) => actions.show(e.target.value) }, choices.map(([v, t]) => h('option', { value: v, selected: state.show === v }, t)))),
   h('div', { class: 'scrolls', tabindex: 0, role: 'group', 'aria-label': 'Table of jobs' }, h('table', { id: 'jobs' },
     h('thead', null, h('tr', null, h('th', null, 'Job'), h('th', null, 'State'), h('th', null, 'Owner'), h('th', { class: 'wide' }, 'Kind'), h('th', { class: 'wide' }, 'Labels'), h('th', { class: 'n wide' }, 'Age'), h('th', { class: 'n' }, 'Spent'), h('th', { class: 'wide' }, 'Worker'), h('th', null, ''))),
@@ -134,7 +134,7 @@ function changes() {
   return panel('Changes', 'changes', h('span', { class: 'dim' }, 'the audit, newest first'),
     h('ol', { class: 'log scrolls', id: 'changes', tabindex: 0, 'aria-label': 'Changes' }, state.changes.map((e) => {
       const f = e.fields || {};
-      const what = f.subject || f.scope || '';
+      const what = f.job || f.subject || f.owner || f.selector || f.scope || '';
       return h('li', { key: `${e.partition}.${e.n}`, class: e.decision === 'denied' ? 'denied' : '' },
         h('time', { datetime: e.at, title: e.at }, clock(e.at)),
         h('span', null, h('b', null, words(e.act)), e.decision === 'denied' && h('span', { class: 'chip bad' }, `denied: ${e.rule}`), ' ',

@@ -51,7 +51,10 @@ export const at = (id) => document.getElementById(id);
 
 // say tells a screen reader; alarm interrupts it.
 export function say(text) {
-  at('say').textContent = text;
+  const line = document.createElement('p');
+  line.textContent = text;
+  at('say').append(line);
+  while (at('say').children.length > 3) at('say').firstChild.remove();
 }
 
 export function alarm(text) {

@@ -2,10 +2,10 @@
 
 import { clock, h, money } from './dom.js';
 
-// gist is a text without the mark that every simulated one begins with; the page
-// says once, for all, that the texts are simulated.
+// gist is a text without the mark that every simulated one begins with (the page
+// says once, for all, that the texts are simulated) and without Markdown's stars.
 export function gist(text) {
-  return String(text || '').replace('[simulated]', '').trim();
+  return String(text || '').replace('[simulated]', '').replaceAll('**', '').trim();
 }
 
 export function simulated(events) {
