@@ -45,7 +45,7 @@
 //	issue.go    preview an order, issue it, follow it
 //	blocks.go   standing orders
 //	fleet.go    the fleet, freeze, thaw, the audit
-//	spend.go    what is being spent, and by whom
+//	spend.go    what is being spent, and by whom; resume with a raised budget
 //	keys.go     API keys: made, listed, revoked
 //	log.go      the audit as the fleet holds it, for those who verify it
 package client

@@ -32,6 +32,10 @@ const (
 	ErrNotOver ProblemType = "urn:gavel:problem:job-not-over"
 	// ErrNotWaiting: the job asks nothing, or no more.
 	ErrNotWaiting ProblemType = "urn:gavel:problem:job-not-waiting"
+	// ErrNotParked: the job is not parked; there is nothing to resume.
+	ErrNotParked ProblemType = "urn:gavel:problem:job-not-parked"
+	// ErrBudgetUsedUp: the job is resumed with a higher budget only.
+	ErrBudgetUsedUp ProblemType = "urn:gavel:problem:budget-used-up"
 	// ErrGateChanged: the gate is not the one that was seen; look again.
 	ErrGateChanged ProblemType = "urn:gavel:problem:gate-changed"
 	// ErrConfirm: the confirmation of a kill-all is not the fleet's name.

@@ -7,6 +7,19 @@ import (
 	"time"
 )
 
+// Resume brings a parked job back, with a raised budget for all of it, or 0 to
+// keep the one it has, and returns where it is then. [ErrNotParked] and
+// [ErrBudgetUsedUp] say why not.
+func (c *Client) Resume(ctx context.Context, id string, budget MicroUSD) (State, error) {
+	var out struct {
+		State State `json:"state"`
+	}
+	err := c.do(ctx, request{method: http.MethodPost, path: "/v1/jobs/" + url.PathEscape(id) + "/resume", key: orDrawn(""), body: struct {
+		Budget MicroUSD `json:"budget_micro_usd,omitempty"`
+	}{budget}}, &out)
+	return out.State, err
+}
+
 // Spend is what is being spent, and by whom. All amounts are micro-USD.
 type Spend struct {
 	At  time.Time `json:"at"`

@@ -31,6 +31,7 @@ type Config struct {
 	Gate       Gate
 	Fleet      Fleet
 	Books      Books
+	Raises     Raises
 	Audit      Audit
 	Keys       Keys
 	// CursorKey signs cursors, at least 16 bytes, the same on every dispatcher.
@@ -99,7 +100,7 @@ func New(cfg Config) (*Door, error) {
 func (cfg Config) check() error {
 	missing := map[string]bool{
 		"Auth": cfg.Auth == nil, "Jobs": cfg.Jobs == nil, "Events": cfg.Events == nil, "Orders": cfg.Orders == nil, "Blocks": cfg.Blocks == nil,
-		"Gate": cfg.Gate == nil, "Fleet": cfg.Fleet == nil, "Books": cfg.Books == nil, "Audit": cfg.Audit == nil, "Keys": cfg.Keys == nil,
+		"Gate": cfg.Gate == nil, "Fleet": cfg.Fleet == nil, "Books": cfg.Books == nil, "Raises": cfg.Raises == nil, "Audit": cfg.Audit == nil, "Keys": cfg.Keys == nil,
 	}
 	for name, is := range missing {
 		if is {
@@ -166,6 +167,7 @@ func (d *Door) mount() error {
 	d.mountMe(h)
 	d.mountSpend(h)
 	d.mountKeys(h)
+	d.mountResume(h)
 	delete(registry.Map(), "ErrorModel")
 	delete(registry.Map(), "ErrorDetail")
 	doc, err := h.OpenAPI().MarshalJSON()

@@ -30,6 +30,15 @@ type Jobs interface {
 	List(ctx context.Context, q job.Query) (job.Page, error)
 }
 
+// Raises is where parked jobs are brought back by hand.
+type Raises interface {
+	// Raise brings a parked job back, with a raised budget (0 keeps it), and
+	// returns where it is then. Its script writes the audit entry. It returns
+	// job.ErrUnknown, *job.NotParked, or *job.BudgetUsedUp for a budget that is
+	// spent already.
+	Raise(ctx context.Context, id job.ID, budget job.MicroUSD, who []byte) (job.State, error)
+}
+
 // Events is where a job's events are read.
 type Events interface {
 	// Read returns up to limit events after the position (empty: from the

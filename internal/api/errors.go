@@ -31,6 +31,9 @@ func (d *Door) problemOf(ctx context.Context, err error) *Problem {
 	if p := ofJob(err); p != nil {
 		return p
 	}
+	if p := ofParked(err); p != nil {
+		return p
+	}
 	if p := ofRedis(err); p != nil {
 		d.log.Warn("redis did not answer", zap.String("request", requestID(ctx)), zap.Error(err))
 		return p
@@ -118,6 +121,21 @@ func ofJob(err error) *Problem {
 		p := problem(http.StatusConflict, typeGateChanged, "The gate changed since you looked", stale.Error())
 		p.Head = stale.Now
 		return p
+	default:
+		return nil
+	}
+}
+
+func ofParked(err error) *Problem {
+	var (
+		unparked *job.NotParked
+		short    *job.BudgetUsedUp
+	)
+	switch {
+	case errors.As(err, &unparked):
+		return problem(http.StatusConflict, typeNotParked, "The job is not parked", unparked.Error())
+	case errors.As(err, &short):
+		return problem(http.StatusConflict, typeBudgetUsedUp, "The budget is used up", short.Error())
 	default:
 		return nil
 	}

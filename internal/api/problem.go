@@ -56,6 +56,8 @@ const (
 	typeConflict         = "idempotency-conflict"
 	typeGateChanged      = "gate-changed"
 	typeNotOver          = "job-not-over"
+	typeNotParked        = "job-not-parked"
+	typeBudgetUsedUp     = "budget-used-up"
 	typeBlocked          = "blocked-by-order"
 	typeNotWaiting       = "job-not-waiting"
 	typeFrozen           = "fleet-frozen"

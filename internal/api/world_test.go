@@ -68,6 +68,7 @@ type world struct {
 	spends    []job.SpendQuery
 	made      []access.Key
 	revoked   []string
+	raises    []job.MicroUSD
 }
 
 type killed struct {
@@ -84,6 +85,7 @@ type (
 	fakeGate   struct{ *world }
 	fakeFleet  struct{ *world }
 	fakeBooks  struct{ *world }
+	fakeRaises struct{ *world }
 	fakeAudit  struct{ *world }
 	fakeKeys   struct{ *world }
 )
@@ -301,6 +303,21 @@ func (f fakeGate) Thaw(_ context.Context, _ access.Permit, seen, _, _ string) (j
 	return job.Gate{Heads: []string{seen}}, f.fail
 }
 
+func (f fakeRaises) Raise(_ context.Context, id job.ID, budget job.MicroUSD, _ []byte) (job.State, error) {
+	defer f.lock()()
+	if f.fail != nil {
+		return "", f.fail
+	}
+	f.raises = append(f.raises, budget)
+	if j := f.jobs[id]; j.State != job.Parked {
+		return "", &job.NotParked{State: j.State}
+	}
+	if budget > 0 && budget <= f.jobs[id].Spent {
+		return "", &job.BudgetUsedUp{Spent: f.jobs[id].Spent, Budget: budget}
+	}
+	return job.Queued, nil
+}
+
 func (f fakeBooks) Spend(_ context.Context, q job.SpendQuery) (job.Spend, error) {
 	defer f.lock()()
 	f.spends = append(f.spends, q)
@@ -444,7 +461,7 @@ func config(w *world) Config {
 	w.logs = logs
 	return Config{
 		Name: "prod", Partitions: 1, Auth: fakeAuth{}, Jobs: fakeJobs{w}, Events: fakeEvents{w}, Orders: fakeOrders{w}, Blocks: fakeBlocks{w},
-		Gate: fakeGate{w}, Fleet: fakeFleet{w}, Books: fakeBooks{w}, Audit: fakeAudit{w}, Keys: fakeKeys{w}, CursorKey: []byte("0123456789abcdef"),
+		Gate: fakeGate{w}, Fleet: fakeFleet{w}, Books: fakeBooks{w}, Raises: fakeRaises{w}, Audit: fakeAudit{w}, Keys: fakeKeys{w}, CursorKey: []byte("0123456789abcdef"),
 		Kinds: map[string]func([]byte) error{"deliberation": func(in []byte) error {
 			if !bytes.Contains(in, []byte(`"problem"`)) {
 				return fmt.Errorf("problem is missing; say what to deliberate")

@@ -58,6 +58,20 @@ func (a *AuthorityLost) Error() string {
 	return fmt.Sprintf("redis lost data in %d partitions: the gate does not know what this process has seen of it; look at what was lost, then adopt it (gavel fleet adopt)", len(a.Losses))
 }
 
+// NotParked is returned by a resume of a job that is not parked.
+type NotParked struct{ State State }
+
+func (n *NotParked) Error() string {
+	return fmt.Sprintf("the job is %s, not parked; there is nothing to resume", n.State)
+}
+
+// BudgetUsedUp is returned by a resume whose budget would allow no call.
+type BudgetUsedUp struct{ Spent, Budget MicroUSD }
+
+func (b *BudgetUsedUp) Error() string {
+	return fmt.Sprintf("%s of %s is spent; resume it with a higher budget", b.Spent, b.Budget)
+}
+
 // StaleGate is returned by a thaw or a lift whose caller saw an older gate.
 type StaleGate struct{ Now string }
 

@@ -21,6 +21,7 @@
 //
 // # Files
 //
+//	raise.go    resume by hand, with a raised budget
 //	redis.go    submit, promote, resume, forget
 //	answer.go   the owner's answers to a job that asked
 //	read.go     one job, checkpoints, events

@@ -202,7 +202,7 @@ func (s *Redis) Resume(ctx context.Context, id job.ID, answers []byte, budget jo
 	cctx, cancel := rediskit.WithCall(ctx)
 	defer cancel()
 	reply, err := s.run.Run(cctx, s.scripts["resume"], rediskit.Place{Slot: slot},
-		rediskit.Args{"id": string(id), "answers": answers, "budget": raise})
+		rediskit.Args{"id": string(id), "answers": answers, "budget": raise, "who": ""})
 	if err != nil {
 		return "", rediskit.Unavailable(err)
 	}

@@ -41,6 +41,7 @@
 //	orders.go    orders, receipt, audit
 //	audit.go     audit verify, export, follow, key
 //	fleet.go     fleet, freeze, thaw
+//	resume.go    resume a parked job, with a raised budget
 //	spend.go     what is being spent, and by whom
 //	storedkeys.go  keys create, list, revoke
 //	keys.go      keys new
