@@ -115,7 +115,7 @@ func (c *client) move(ctx context.Context, d deed) error {
 	if id == "" {
 		return nil
 	}
-	_, err := c.script(ctx, "resume", rediskit.Place{Slot: c.ps.Slot(id.Partition())}, rediskit.Args{"id": string(id), "answers": "", "budget": ""})
+	_, err := c.script(ctx, "resume", rediskit.Place{Slot: c.ps.Slot(id.Partition())}, rediskit.Args{"id": string(id), "answers": "", "budget": "", "who": ""})
 	return err
 }
 

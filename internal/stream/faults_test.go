@@ -135,7 +135,7 @@ func TestNoCallOfTheRoadOutlivesItsDeadline(t *testing.T) {
 	}{
 		"submit":  {2 * rediskit.CallTimeout, func(ctx context.Context) error { _, err := road.Submit(ctx, submission("k1")); return err }},
 		"promote": {rediskit.CallTimeout, func(ctx context.Context) error { _, _, err := road.Promote(ctx, 0, time.Now(), 1); return err }},
-		"resume":  {rediskit.CallTimeout, func(ctx context.Context) error { _, err := road.Resume(ctx, id, nil, 0); return err }},
+		"resume":  {rediskit.CallTimeout, func(ctx context.Context) error { _, err := road.Raise(ctx, id, 0, nil); return err }},
 		"forget":  {rediskit.CallTimeout, func(ctx context.Context) error { _, err := road.Forget(ctx, 0, time.Now(), 1); return err }},
 		"job":     {rediskit.CallTimeout, func(ctx context.Context) error { _, err := road.Job(ctx, id); return err }},
 		"events":  {rediskit.ReadDeadline, func(ctx context.Context) error { _, err := road.Read(ctx, id, "", time.Hour, 1); return err }},

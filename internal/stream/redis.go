@@ -187,37 +187,6 @@ func (s *Redis) Promote(ctx context.Context, p int, now time.Time, limit int) (m
 	return int(reply.Int(0)), reply.Int(1) == int64(limit), nil
 }
 
-// Resume brings a parked job back to the road, with the owner's answers (nil for
-// none) and a raised budget (0 to keep it). It returns the job's state after it,
-// [job.ErrUnknown], or an error naming the state when it is not parked.
-func (s *Redis) Resume(ctx context.Context, id job.ID, answers []byte, budget job.MicroUSD) (job.State, error) {
-	slot, err := s.partitions.SlotOf(id)
-	if err != nil {
-		return "", job.ErrUnknown
-	}
-	raise := ""
-	if budget > 0 {
-		raise = strconv.FormatInt(int64(budget), 10)
-	}
-	cctx, cancel := rediskit.WithCall(ctx)
-	defer cancel()
-	reply, err := s.run.Run(cctx, s.scripts["resume"], rediskit.Place{Slot: slot},
-		rediskit.Args{"id": string(id), "answers": answers, "budget": raise, "who": ""})
-	if err != nil {
-		return "", rediskit.Unavailable(err)
-	}
-	switch reply.Word {
-	case "resumed":
-		return job.State(reply.Str(0)), nil
-	case "killed":
-		return job.Killed, nil
-	case "unknown":
-		return "", job.ErrUnknown
-	default:
-		return job.State(reply.Str(0)), fmt.Errorf("the job is %s, not parked; there is nothing to resume", reply.Str(0))
-	}
-}
-
 // Forget removes the records of a partition whose retention ended before now, a
 // few at a time, and returns how many.
 func (s *Redis) Forget(ctx context.Context, p int, now time.Time, limit int) (int, error) {
