@@ -14,7 +14,9 @@ import (
 	"github.com/rtfm-si/gavel/internal/access"
 	"github.com/rtfm-si/gavel/internal/api"
 	"github.com/rtfm-si/gavel/internal/audit"
+	"github.com/rtfm-si/gavel/internal/budget"
 	"github.com/rtfm-si/gavel/internal/job"
+	"github.com/rtfm-si/gavel/internal/keyring"
 	"github.com/rtfm-si/gavel/internal/rediskit"
 )
 
@@ -29,13 +31,22 @@ func (anyone) Authenticate(context.Context, string, time.Time) (access.Actor, er
 // door is the real HTTP door of a dispatcher before a fleet.
 func (f *fleet) door(name string) (http.Handler, error) {
 	ps := rediskit.Partitions{Fleet: name, Count: 1}
-	entries, err := audit.NewRedis(rediskit.Runner{Client: f.clients[0].Jobs, Profile: rediskit.Server}, ps)
+	run := rediskit.Runner{Client: f.clients[0].Jobs, Profile: rediskit.Server}
+	entries, err := audit.NewRedis(run, ps)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := keyring.NewRedis(run, ps)
+	if err != nil {
+		return nil, err
+	}
+	books, err := budget.NewRedis(run, ps)
 	if err != nil {
 		return nil, err
 	}
 	return api.New(api.Config{
 		Name: name, Partitions: 1, Auth: anyone{}, Jobs: f.road, Events: f.road, Orders: f.orders, Blocks: f.orders, Gate: f.orders,
-		Fleet: f.orders, Audit: entries, CursorKey: make([]byte, 32), Kinds: map[string]func([]byte) error{kindBench: nil},
+		Fleet: f.orders, Books: books, Raises: f.road, Audit: entries, Keys: keys, CursorKey: make([]byte, 32), Kinds: map[string]func([]byte) error{kindBench: nil},
 		Version: "bench", Log: zap.NewNop(), Now: time.Now,
 	})
 }

@@ -95,26 +95,10 @@ func killAll(ctx context.Context, url string, workers, running, queued int) (kil
 }
 
 func (f *fleet) submitMany(ctx context.Context, prefix string, n int) error {
-	const clients = 16
-	var wg sync.WaitGroup
-	errs := make(chan error, clients)
-	for c := range clients {
-		wg.Go(func() {
-			for i := c; i < n; i += clients {
-				if _, err := f.submit(ctx, fmt.Sprintf("%s%d", prefix, i)); err != nil {
-					errs <- err
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
-	select {
-	case err := <-errs:
+	return parallel(16, n, func(i int) error {
+		_, err := f.submit(ctx, fmt.Sprintf("%s%d", prefix, i))
 		return err
-	default:
-		return nil
-	}
+	})
 }
 
 // startPing pings once a millisecond until the function it returns is called.
