@@ -71,8 +71,9 @@ cover: ## tests with coverage: the total, and coverage.html to look at
 	@$(GO) tool cover -func=bin/cover.out | tail -1
 
 .PHONY: tidy
-tidy: ## fail when go.mod or go.sum is not tidy
+tidy: ## fail when a go.mod or go.sum is not tidy, or the bench does not compile
 	$(GO) mod tidy -diff
+	cd bench && $(GO) mod tidy -diff && $(GO) vet ./...
 
 ##@ Ship
 
