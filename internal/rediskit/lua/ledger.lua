@@ -1,9 +1,10 @@
 -- ledger: reservations end with the claim. What was reserved and never settled
--- is booked as a flagged estimate, never silently freed. It answers how much.
+-- is booked as a flagged estimate, never silently freed. It answers how much. A
+-- call may cost nothing: what is reserved is in the hash, not in the sum.
 -- INCLUDE: spend
 local function close_ledger(id, r)
-  if r.reserved == '0' then return 0 end
-  r.reserved = '0'
+  if r.state ~= 'running' or r.closed then return 0 end
+  r.closed = true
   local k = P.reserved .. id
   local open = redis.call('HGETALL', k)
   if #open == 0 then return 0 end
