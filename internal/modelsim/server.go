@@ -141,7 +141,7 @@ func (s *Server) complete(w http.ResponseWriter, req *http.Request) {
 		s.refuse(w, rec, http.StatusBadRequest, err.Error())
 		return
 	}
-	rec.Fault = s.cfg.strike(Asked{Job: rec.Job, Call: rec.Call, Step: rec.Step, Model: a.Model, Before: before})
+	s.mark(rec, s.cfg.strike(Asked{Job: rec.Job, Call: rec.Call, Step: rec.Step, Model: a.Model, Before: before}))
 	reply := &stream{server: s, rec: rec, ask: a, w: w}
 	switch rec.Fault {
 	case FaultThrottle:

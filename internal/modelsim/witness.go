@@ -117,6 +117,13 @@ func (w *Witness) arrive(r *Record) (before int) {
 	return before
 }
 
+// mark records the fault that a request is answered with.
+func (w *Witness) mark(r *Record, fault Fault) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r.Fault = fault
+}
+
 // leave records how a request ended. Refused ones have a status of 400 or more.
 func (w *Witness) leave(r *Record, end func(*Record)) {
 	w.mu.Lock()
