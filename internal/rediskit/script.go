@@ -122,11 +122,14 @@ func (h Header) shebang(p Profile) string {
 
 var (
 	headerLine = regexp.MustCompile(`^-- ([A-Z]+):\s*(.*)$`)
-	usesKey    = regexp.MustCompile(`\bK\.([a-z_]+)\b`)
-	usesPrefix = regexp.MustCompile(`\bP\.([a-z_]+)\b`)
-	usesArg    = regexp.MustCompile(`\bA\.([a-z_]+)\b`)
-	rawAccess  = regexp.MustCompile(`\b(KEYS|ARGV)\b`)
-	returned   = regexp.MustCompile(`\breturn\s+\{?\s*'([a-z_]+)'`)
+
+	// These begin with letters, for which Go's regexp searches fast: every
+	// process of a fleet loads every script when it starts. A longer name that
+	// ends so (OK.name) is taken for an undeclared one, and refused.
+	usesKey    = regexp.MustCompile(`K\.([a-z_]+)\b`)
+	usesPrefix = regexp.MustCompile(`P\.([a-z_]+)\b`)
+	usesArg    = regexp.MustCompile(`A\.([a-z_]+)\b`)
+	returned   = regexp.MustCompile(`return\s+\{?\s*'([a-z_]+)'`)
 )
 
 // parseHeader splits a file into its header and its body. The first line is
@@ -214,8 +217,11 @@ func inline(names []string) (string, error) {
 // check holds the header to the body: what is used must be declared, what is
 // declared must be used, and every reply word must be one the body gives.
 func (h Header) check(body, included string) error {
-	if m := rawAccess.FindString(body + included); m != "" {
-		return fmt.Errorf("the body uses %s; name keys and arguments in the header instead", m)
+	whole := body + included
+	for _, raw := range []string{"KEYS[", "ARGV"} { // HKEYS is a command
+		if strings.Contains(whole, raw) {
+			return fmt.Errorf("the body uses %s; name keys and arguments in the header instead", strings.TrimSuffix(raw, "["))
+		}
 	}
 	if len(h.Keys) == 0 {
 		return errors.New("KEYS is empty; a script must declare at least one key, or a cluster cannot route it")
@@ -223,7 +229,6 @@ func (h Header) check(body, included string) error {
 	if len(h.Replies) == 0 {
 		return errors.New("REPLY is empty")
 	}
-	whole := body + included
 	if err := same("KEYS/READS", usesKey, whole, append(slices.Clone(h.Keys), h.Reads...)); err != nil {
 		return err
 	}
