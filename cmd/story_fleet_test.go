@@ -56,6 +56,7 @@ func newFleet(t testing.TB, dir string, partitions int) *fleet {
 		t: t, dir: dir, partitions: partitions, redis: redistest.Start(t), links: map[string]*redistest.Proxy{}, rules: map[string]*redistest.Rule{},
 		witness: newWitness(t), processes: map[string]*process{}, orders: map[string]string{}, marks: map[string]time.Time{},
 	}
+	admit(t, f.redis)
 	var lines []byte
 	for _, k := range people {
 		k.ID, k.Hash = "key-"+k.Subject, access.Hash(secretOf(k.Subject))
@@ -72,9 +73,9 @@ func (f *fleet) keys() string { return filepath.Join(f.dir, "people.keys") }
 // environment is a process's, and nothing of the tests' own. Leases are short,
 // so that what takes seconds in production does not here; the rules between the
 // three numbers hold all the same.
-func (f *fleet) environment(script func(string) string, more []string) []string {
+func (f *fleet) environment(user string, script func(string) string, more []string) []string {
 	vars := map[string]string{
-		"GAVEL_REDIS_URL": f.redis.URL(), "GAVEL_FLEET": f.redis.Fleet, "GAVEL_PARTITIONS": fmt.Sprint(f.partitions),
+		"GAVEL_REDIS_URL": under(user, f.redis.URL()), "GAVEL_FLEET": f.redis.Fleet, "GAVEL_PARTITIONS": fmt.Sprint(f.partitions),
 		"GAVEL_LEASE_RENEW": "250ms", "GAVEL_LEASE_TRUST": "1s", "GAVEL_LEASE_TAKE": "1500ms",
 		"GAVEL_KEYS_FILE": f.keys(), "GAVEL_LISTEN": "127.0.0.1:0", "GAVEL_WORKER_LISTEN": "127.0.0.1:0",
 		"GAVEL_SLOTS": "4", "GAVEL_CANARY": "true", "GAVEL_POLL": "200ms", "GAVEL_BACKOFF": "100ms",
@@ -88,7 +89,7 @@ func (f *fleet) environment(script func(string) string, more []string) []string 
 	for _, kv := range more {
 		name, v, _ := strings.Cut(kv, "=")
 		if name == "via" {
-			name, v = "GAVEL_REDIS_URL", f.link(v).URL()
+			name, v = "GAVEL_REDIS_URL", under(user, f.link(v).URL())
 		}
 		vars[name] = v
 	}
@@ -126,7 +127,7 @@ func (f *fleet) start(name, binary string, env []string) (*process, error) {
 }
 
 func (f *fleet) startDispatcher(name string, script func(string) string, more ...string) error {
-	p, err := f.start(name, "dispatcher", f.environment(script, more))
+	p, err := f.start(name, "dispatcher", f.environment("dispatcher", script, more))
 	if err != nil {
 		return err
 	}
@@ -136,7 +137,7 @@ func (f *fleet) startDispatcher(name string, script func(string) string, more ..
 }
 
 func (f *fleet) startWorker(name string, script func(string) string, more ...string) error {
-	p, err := f.start(name, "worker", f.environment(script, append([]string{"GAVEL_WORKER_ID=" + name}, more...)))
+	p, err := f.start(name, "worker", f.environment("worker", script, append([]string{"GAVEL_WORKER_ID=" + name}, more...)))
 	if err != nil {
 		return err
 	}
@@ -156,6 +157,9 @@ func (f *fleet) as(who string) *client.Client {
 func (f *fleet) end() {
 	for _, p := range f.processes {
 		p.end()
+	}
+	if refused, err := f.refusals(); err == nil && len(refused) > 0 { // no Redis answers when the story killed it
+		f.t.Errorf("Redis has refused what the processes need, see %s: %v", usersFile, refused)
 	}
 	if !f.t.Failed() {
 		return

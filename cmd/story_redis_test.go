@@ -18,7 +18,7 @@ import (
 
 // breakOut gives the story a Redis of its own, to be broken.
 func (f *fleet) breakOut(aof string, config []string) {
-	f.own = redistest.StartOwn(f.t, redistest.Options{AOF: aof, Config: config})
+	f.own = redistest.StartOwn(f.t, redistest.Options{AOF: aof, Config: append(configured(f.t), config...)})
 	f.redis = &f.own.Server
 }
 

@@ -203,7 +203,7 @@ func (s scene) refusedWord(args []string) error {
 		return err
 	}
 	name := "refused-" + strconv.Itoa(len(s.order))
-	p, err := s.start(name, args[0], s.environment(s.variable, args[2:]))
+	p, err := s.start(name, args[0], s.environment(args[0], s.variable, args[2:]))
 	if err != nil {
 		return err
 	}
