@@ -262,11 +262,11 @@ func (s scene) killWord(args []string) error {
 }
 
 func (s scene) killallWord(args []string) error {
-	opts, rest := options(args, "wait", "owner", "confirm", "freeze")
+	opts, rest := options(args, "wait", "owner", "confirm", "freeze", "key", "answer")
 	if err := need(rest, 1, "killall who"); err != nil {
 		return err
 	}
-	k := client.KillAll{Reason: "told by the story", Incident: "INC-8", Owner: opts["owner"], Confirm: s.redis.Fleet}
+	k := client.KillAll{Reason: "told by the story", Incident: "INC-8", Owner: opts["owner"], Confirm: s.redis.Fleet, IdempotencyKey: opts["key"]}
 	if c, ok := opts["confirm"]; ok {
 		k.Confirm = c
 	}
@@ -275,6 +275,10 @@ func (s scene) killallWord(args []string) error {
 		k.Freeze = &freeze
 	}
 	k.Wait, _ = time.ParseDuration(opts["wait"])
+	if opts["answer"] == "lost" {
+		go func() { _, _ = s.as(rest[0]).KillAll(context.Background(), k) }()
+		return nil
+	}
 	r, err := s.as(rest[0]).KillAll(context.Background(), k)
 	if s.not {
 		return refusedWith(err, rest[1:])

@@ -32,6 +32,8 @@ func vocabulary() map[string]word {
 	return map[string]word{
 		// dispatcher [name] [VAR=value…]: starts one; it is the one that is asked.
 		"dispatcher": scene.dispatcherWord,
+		// ask name: from now on that dispatcher is asked.
+		"ask": scene.askWord,
 		// worker name [VAR=value…] [via=link]
 		"worker": scene.workerWord,
 		// refused dispatcher|worker regexp [VAR=value…]: does not start, and says why.
@@ -77,7 +79,8 @@ func vocabulary() map[string]word {
 		"happened": scene.happenedWord,
 		// killjob job who [wait=5s] [path=value…]: the receipt; [!] killjob job who problem.
 		"killjob": scene.killWord,
-		// killall who [wait=5s] [owner=…] [confirm=…] [path=value…]; [!] killall who problem.
+		// killall who [wait=5s] [owner=…] [confirm=…] [key=…] [path=value…]; [!] killall
+		// who problem; with answer=lost nobody waits for the answer.
 		"killall": scene.killallWord,
 		// receipt job|all path=value…: until the receipt is so.
 		"receipt": scene.receiptWord,
@@ -185,6 +188,19 @@ func (s scene) dispatcherWord(args []string) error {
 		name, args = args[0], args[1:]
 	}
 	return s.startDispatcher(name, s.variable, args...)
+}
+
+func (s scene) askWord(args []string) error {
+	if err := need(args, 1, "ask name"); err != nil {
+		return err
+	}
+	p, err := s.process(args[0])
+	if err != nil {
+		return err
+	}
+	addr, err := p.said("dispatcher listens", "addr")
+	s.base = "http://" + addr
+	return err
 }
 
 func (s scene) workerWord(args []string) error {
