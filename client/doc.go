@@ -40,6 +40,7 @@
 //	client.go   the client, its options, one request and its retries
 //	problem.go  what the dispatcher refuses
 //	jobs.go     submit, read, list, wait
+//	checkpoints.go  the states a job can be resumed from
 //	events.go   the event stream of a job, with resume
 //	orders.go   kill, kill-all, receipts
 //	issue.go    preview an order, issue it, follow it

@@ -36,6 +36,8 @@ const (
 	ErrNotParked ProblemType = "urn:gavel:problem:job-not-parked"
 	// ErrBudgetUsedUp: the job is resumed with a higher budget only.
 	ErrBudgetUsedUp ProblemType = "urn:gavel:problem:budget-used-up"
+	// ErrCheckpointDamaged: the checkpoint is kept and cannot be read.
+	ErrCheckpointDamaged ProblemType = "urn:gavel:problem:checkpoint-damaged"
 	// ErrGateChanged: the gate is not the one that was seen; look again.
 	ErrGateChanged ProblemType = "urn:gavel:problem:gate-changed"
 	// ErrConfirm: the confirmation of a kill-all is not the fleet's name.

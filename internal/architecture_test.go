@@ -38,8 +38,11 @@ func mayImport() map[string]string {
 		"telemetry":    "job clock",
 		"beat":         "job rediskit clock",
 
+		// The form of stored states, for those who write them and those who show them.
+		"checkpoint": "job",
+
 		// Beside Redis: siblings.
-		"stream":  "job rediskit clock",
+		"stream":  "job rediskit clock checkpoint",
 		"lease":   "job rediskit clock beat",
 		"control": "job rediskit clock beat access",
 		"budget":  "job rediskit clock",
@@ -49,7 +52,7 @@ func mayImport() map[string]string {
 		// The doors and the hands.
 		"api":                    "job access problem clock telemetry",
 		"console":                "job access",
-		"execution":              "job rediskit clock telemetry",
+		"execution":              "job rediskit clock telemetry checkpoint",
 		"execution/deliberation": "job problem execution/model execution/price",
 		"execution/process":      "job clock",
 		"execution/canary":       "job",

@@ -49,6 +49,7 @@
 //	fleet.go    the fleet, freeze, thaw, the audit
 //	watch.go    the event stream of the fleet
 //	me.go       who the caller is
+//	checkpoints.go  the states a job can be resumed from
 //	resume.go   resume a parked job, with a raised budget
 //	spend.go    what is being spent, and by whom
 //	keys.go     API keys: made, listed, revoked

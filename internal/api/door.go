@@ -22,18 +22,19 @@ type Config struct {
 	Name string
 	// Partitions is how many the fleet has: an id that carries another is
 	// unknown.
-	Partitions int
-	Auth       access.Authenticator
-	Jobs       Jobs
-	Events     Events
-	Orders     Orders
-	Blocks     Blocks
-	Gate       Gate
-	Fleet      Fleet
-	Books      Books
-	Raises     Raises
-	Audit      Audit
-	Keys       Keys
+	Partitions  int
+	Auth        access.Authenticator
+	Jobs        Jobs
+	Events      Events
+	Orders      Orders
+	Blocks      Blocks
+	Gate        Gate
+	Fleet       Fleet
+	Books       Books
+	Raises      Raises
+	Checkpoints Checkpoints
+	Audit       Audit
+	Keys        Keys
 	// CursorKey signs cursors, at least 16 bytes, the same on every dispatcher.
 	CursorKey []byte
 	// Kinds are the kinds of job the fleet runs, each with a check of its input
@@ -100,7 +101,7 @@ func New(cfg Config) (*Door, error) {
 func (cfg Config) check() error {
 	missing := map[string]bool{
 		"Auth": cfg.Auth == nil, "Jobs": cfg.Jobs == nil, "Events": cfg.Events == nil, "Orders": cfg.Orders == nil, "Blocks": cfg.Blocks == nil,
-		"Gate": cfg.Gate == nil, "Fleet": cfg.Fleet == nil, "Books": cfg.Books == nil, "Raises": cfg.Raises == nil, "Audit": cfg.Audit == nil, "Keys": cfg.Keys == nil,
+		"Gate": cfg.Gate == nil, "Fleet": cfg.Fleet == nil, "Books": cfg.Books == nil, "Raises": cfg.Raises == nil, "Checkpoints": cfg.Checkpoints == nil, "Audit": cfg.Audit == nil, "Keys": cfg.Keys == nil,
 	}
 	for name, is := range missing {
 		if is {
@@ -168,6 +169,7 @@ func (d *Door) mount() error {
 	d.mountSpend(h)
 	d.mountKeys(h)
 	d.mountResume(h)
+	d.mountCheckpoints(h)
 	delete(registry.Map(), "ErrorModel")
 	delete(registry.Map(), "ErrorDetail")
 	doc, err := h.OpenAPI().MarshalJSON()

@@ -30,6 +30,16 @@ type Jobs interface {
 	List(ctx context.Context, q job.Query) (job.Page, error)
 }
 
+// Checkpoints are the states that a job can be resumed from.
+type Checkpoints interface {
+	// Checkpoints returns those that are kept, by number, without their data;
+	// none is an empty slice. Damaged ones are among them.
+	Checkpoints(ctx context.Context, id job.ID) ([]job.Kept, error)
+	// Checkpoint returns one with its data, job.ErrUnknown for a number that is
+	// not kept, or *job.DamagedCheckpoint.
+	Checkpoint(ctx context.Context, id job.ID, seq uint64) (job.Kept, error)
+}
+
 // Raises is where parked jobs are brought back by hand.
 type Raises interface {
 	// Raise brings a parked job back, with a raised budget (0 keeps it), and

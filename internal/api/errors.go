@@ -34,6 +34,9 @@ func (d *Door) problemOf(ctx context.Context, err error) *Problem {
 	if p := ofParked(err); p != nil {
 		return p
 	}
+	if p := ofCheckpoint(err); p != nil {
+		return p
+	}
 	if p := ofRedis(err); p != nil {
 		d.log.Warn("redis did not answer", zap.String("request", requestID(ctx)), zap.Error(err))
 		return p
@@ -139,6 +142,14 @@ func ofParked(err error) *Problem {
 	default:
 		return nil
 	}
+}
+
+func ofCheckpoint(err error) *Problem {
+	var damaged *job.DamagedCheckpoint
+	if errors.As(err, &damaged) {
+		return problem(http.StatusConflict, typeDamaged, "The checkpoint is damaged", damaged.Error())
+	}
+	return nil
 }
 
 func ofRedis(err error) *Problem {

@@ -58,6 +58,7 @@ const (
 	typeNotOver          = "job-not-over"
 	typeNotParked        = "job-not-parked"
 	typeBudgetUsedUp     = "budget-used-up"
+	typeDamaged          = "checkpoint-damaged"
 	typeBlocked          = "blocked-by-order"
 	typeNotWaiting       = "job-not-waiting"
 	typeFrozen           = "fleet-frozen"

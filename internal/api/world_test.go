@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -69,6 +70,7 @@ type world struct {
 	made      []access.Key
 	revoked   []string
 	raises    []job.MicroUSD
+	kept      []job.Kept
 }
 
 type killed struct {
@@ -86,6 +88,7 @@ type (
 	fakeFleet  struct{ *world }
 	fakeBooks  struct{ *world }
 	fakeRaises struct{ *world }
+	fakeKept   struct{ *world }
 	fakeAudit  struct{ *world }
 	fakeKeys   struct{ *world }
 )
@@ -318,6 +321,28 @@ func (f fakeRaises) Raise(_ context.Context, id job.ID, budget job.MicroUSD, _ [
 	return job.Queued, nil
 }
 
+func (f fakeKept) Checkpoints(_ context.Context, id job.ID) ([]job.Kept, error) {
+	defer f.lock()()
+	if id != overJob {
+		return nil, f.fail
+	}
+	return slices.Clone(f.kept), f.fail
+}
+
+func (f fakeKept) Checkpoint(_ context.Context, id job.ID, seq uint64) (job.Kept, error) {
+	defer f.lock()()
+	for _, k := range f.kept {
+		switch {
+		case id != overJob || k.Seq != seq:
+		case !k.Sound:
+			return k, &job.DamagedCheckpoint{Seq: seq}
+		default:
+			return k, f.fail
+		}
+	}
+	return job.Kept{}, firstOf(f.fail, job.ErrUnknown)
+}
+
 func (f fakeBooks) Spend(_ context.Context, q job.SpendQuery) (job.Spend, error) {
 	defer f.lock()()
 	f.spends = append(f.spends, q)
@@ -417,6 +442,11 @@ func newWorld() *world {
 			},
 			allOrder: {Order: job.Order{ID: allOrder, Scope: job.Scope{Kind: job.ScopeFleet}}, Stage: job.Quiesced},
 		},
+		kept: []job.Kept{
+			{Checkpoint: job.Checkpoint{Seq: 3, Node: "s1/r1/risk", Data: []byte(`{"version":1}`)}, At: noon, Grant: 1, Size: 13, Stored: 120, Sound: true},
+			{Checkpoint: job.Checkpoint{Seq: 4, Node: "s1/vote", Data: []byte("\x00state")}, At: noon, Grant: 2, Size: 6, Stored: 110, Sound: true},
+			{Checkpoint: job.Checkpoint{Seq: 5, Node: "s1/end"}, At: noon, Grant: 2, Stored: 90},
+		},
 		idem: map[string]job.Submission{},
 		page: job.Page{Jobs: []job.Job{alice, {ID: overJob, Owner: "acme", Submitter: "alice", State: job.Succeeded}}},
 		wake: make(chan struct{}),
@@ -461,7 +491,7 @@ func config(w *world) Config {
 	w.logs = logs
 	return Config{
 		Name: "prod", Partitions: 1, Auth: fakeAuth{}, Jobs: fakeJobs{w}, Events: fakeEvents{w}, Orders: fakeOrders{w}, Blocks: fakeBlocks{w},
-		Gate: fakeGate{w}, Fleet: fakeFleet{w}, Books: fakeBooks{w}, Raises: fakeRaises{w}, Audit: fakeAudit{w}, Keys: fakeKeys{w}, CursorKey: []byte("0123456789abcdef"),
+		Gate: fakeGate{w}, Fleet: fakeFleet{w}, Books: fakeBooks{w}, Raises: fakeRaises{w}, Checkpoints: fakeKept{w}, Audit: fakeAudit{w}, Keys: fakeKeys{w}, CursorKey: []byte("0123456789abcdef"),
 		Kinds: map[string]func([]byte) error{"deliberation": func(in []byte) error {
 			if !bytes.Contains(in, []byte(`"problem"`)) {
 				return fmt.Errorf("problem is missing; say what to deliberate")

@@ -51,5 +51,5 @@
 //	runtime.go  what an executor may ask for
 //	permit.go   the check before a paid call
 //	doors.go    what this room asks of others
-//	checkpoint.go, redis.go  events and checkpoints
+//	redis.go    events and checkpoints
 package execution

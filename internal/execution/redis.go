@@ -3,9 +3,11 @@ package execution
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"strconv"
 
+	"github.com/rtfm-si/gavel/internal/checkpoint"
 	"github.com/rtfm-si/gavel/internal/job"
 	"github.com/rtfm-si/gavel/internal/rediskit"
 )
@@ -13,9 +15,9 @@ import (
 //go:embed lua/*.lua
 var scripts embed.FS
 
-// checkpointsKept is how many of a job's checkpoints are kept; an unreadable
-// one falls back to the one before.
-const checkpointsKept = 4
+// ErrStaleCheckpoint is returned when a checkpoint's number is not above the
+// last accepted one. The executor counts on from job.Work's checkpoint.
+var ErrStaleCheckpoint = errors.New("stale checkpoint")
 
 // Redis is the journal of jobs in Redis.
 type Redis struct {
@@ -46,15 +48,16 @@ func (r *Redis) Event(ctx context.Context, id job.ID, claim job.Claim, nonce str
 }
 
 // Checkpoint implements [Journal]. A number that is not above the last accepted
-// one is refused with [ErrStaleCheckpoint].
+// one is refused with [ErrStaleCheckpoint], one that is too large with
+// [checkpoint.ErrTooLarge].
 func (r *Redis) Checkpoint(ctx context.Context, id job.ID, claim job.Claim, c job.Checkpoint) error {
-	packed, sum, err := pack(c.Data)
+	packed, sum, err := checkpoint.Pack(c.Data)
 	if err != nil {
 		return err
 	}
 	return r.write(ctx, "checkpoint", id, rediskit.Args{
 		"id": string(id), "worker": claim.Worker, "epoch": claim.Epoch,
-		"seq": strconv.FormatUint(c.Seq, 10), "node": word(c.Node), "sum": sum, "data": packed, "keep": checkpointsKept,
+		"seq": strconv.FormatUint(c.Seq, 10), "node": checkpoint.Word(c.Node), "sum": sum, "data": packed, "keep": checkpoint.Kept,
 	})
 }
 
@@ -91,6 +94,9 @@ func (r *Redis) Last(ctx context.Context, id job.ID) (*job.Checkpoint, int, erro
 	if err != nil {
 		return nil, 0, rediskit.Unread(err)
 	}
-	c, damaged := newest(all)
-	return c, damaged, nil
+	kept, damaged := checkpoint.Newest(all)
+	if kept == nil {
+		return nil, damaged, nil
+	}
+	return &kept.Checkpoint, damaged, nil
 }

@@ -101,7 +101,8 @@ func (w *Worker) attempt(parent context.Context, r *run) (job.Result, error) {
 	defer dog.Wait()
 	defer close(done)
 
-	work, err := w.work(parent, r, limit)
+	rt := newRuntime(w, r, parent)
+	work, err := w.work(parent, rt, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +110,7 @@ func (w *Worker) attempt(parent context.Context, r *run) (job.Result, error) {
 	if !ok {
 		return nil, fmt.Errorf("no executor for kind %q on this worker", r.job.Kind)
 	}
-	return guard(parent, ex, work, newRuntime(w, r, parent))
+	return guard(parent, ex, work, rt)
 }
 
 // guard turns a panic of the work into a failed attempt.
@@ -123,8 +124,8 @@ func guard(ctx context.Context, ex job.Executor, work job.Work, rt job.Runtime) 
 }
 
 // work is what the executor gets to see, with the checkpoint to resume from.
-func (w *Worker) work(ctx context.Context, r *run, limit time.Duration) (job.Work, error) {
-	j := r.job
+func (w *Worker) work(ctx context.Context, rt *runtime, limit time.Duration) (job.Work, error) {
+	r, j := rt.r, rt.r.job
 	work := job.Work{
 		ID: j.ID, Owner: j.Owner, Kind: j.Kind, Labels: j.Labels, Input: j.Input, Attempt: j.Attempts + 1,
 		Budget: j.Budget, Spent: j.Spent, Deadline: time.Now().Add(limit), Answers: j.Answers,
@@ -143,9 +144,12 @@ func (w *Worker) work(ctx context.Context, r *run, limit time.Duration) (job.Wor
 	}
 	if damaged > 0 {
 		r.log.Warn("checkpoint damaged; resuming from the one before", zap.Int("damaged", damaged))
-		_ = newRuntime(w, r, ctx).Event(ctx, job.Event{Type: "checkpoint.damaged", Data: fmt.Appendf(nil, `{"damaged":%d}`, damaged)})
+		_ = rt.Event(ctx, job.Event{Type: "checkpoint.damaged", Data: fmt.Appendf(nil, `{"damaged":%d}`, damaged)})
 	}
-	work.Checkpoint = last
+	work.Checkpoint, rt.shift = last, j.Checkpoint
+	if last != nil {
+		rt.shift -= min(rt.shift, last.Seq)
+	}
 	return work, nil
 }
 

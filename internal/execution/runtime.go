@@ -37,6 +37,10 @@ type runtime struct {
 	r    *run
 	live func() error // why the job must stop, nil while it need not
 
+	// shift is added to the number of every checkpoint: the work counts on from
+	// the one it was given, and Redis from the last that was accepted.
+	shift uint64
+
 	mu    sync.Mutex
 	calls map[string]int // how often a call id was settled in this attempt
 }
@@ -65,6 +69,7 @@ func (rt *runtime) Event(ctx context.Context, e job.Event) error {
 // Checkpoint implements job.Runtime.
 func (rt *runtime) Checkpoint(ctx context.Context, c job.Checkpoint) error {
 	rt.Progress()
+	c.Seq += rt.shift
 	return rt.tail(ctx, func(ctx context.Context) error {
 		return rt.w.rooms.Journal.Checkpoint(ctx, rt.r.job.ID, rt.r.claim, c)
 	})

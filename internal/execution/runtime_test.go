@@ -249,3 +249,27 @@ func TestAResumedJobGetsItsCheckpointAndHearsOfDamage(t *testing.T) {
 		require.NoError(t, r.stop())
 	})
 }
+
+// What goes on from an older checkpoint, or from none, writes its next one above
+// the last that was accepted: Redis would refuse it otherwise.
+func TestWorkBehindADamagedCheckpointCountsOnFromTheLastAccepted(t *testing.T) {
+	for name, last := range map[string]*job.Checkpoint{"the one before": {Seq: 5}, "none": nil} {
+		synctest.Test(t, func(t *testing.T) {
+			g := granted(1)
+			g.Job.Checkpoint = 7
+			f := newFakes(g)
+			f.last, f.damaged = last, 2
+			r := start(t, Config{}, f, func(ctx context.Context, w job.Work, rt job.Runtime) (job.Result, error) {
+				next := uint64(1)
+				if w.Checkpoint != nil {
+					next += w.Checkpoint.Seq
+				}
+				return nil, rt.Checkpoint(ctx, job.Checkpoint{Seq: next, Node: "n"})
+			})
+			synctest.Wait()
+			require.Len(t, f.saved, 1)
+			require.Equal(t, uint64(8), f.saved[0].Seq, name)
+			require.NoError(t, r.stop())
+		})
+	}
+}

@@ -28,6 +28,7 @@
 //	errors.go   what the rooms refuse with
 //	cause.go    why a context was cancelled: a closed set
 //	executor.go the seam: Executor, Runtime, events, calls, checkpoints
+//	checkpoint.go  a checkpoint as it is stored
 //	order.go    orders, scopes, verdicts
 //	selector.go what a selector order asks for
 //	preview.go  what an order would reach, and how far a walk has come

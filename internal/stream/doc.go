@@ -24,7 +24,8 @@
 //	raise.go    resume by hand, with a raised budget
 //	redis.go    submit, promote, resume, forget
 //	answer.go   the owner's answers to a job that asked
-//	read.go     one job, checkpoints, events
+//	read.go     one job
+//	checkpoints.go  the states a job can be resumed from
 //	list.go     pages over several partitions
 //	lua/        the transitions
 package stream

@@ -25,15 +25,16 @@ type commands struct {
 	Dev  devCommand  `cmd:"" group:"Try it" help:"Start a whole fleet in this process, for development."`
 	Demo demoCommand `cmd:"" group:"Try it" help:"See the main job played and checked, in a minute or two."`
 
-	Run    runCommand    `cmd:"" group:"Jobs" help:"Submit a problem, watch it deliberated, read the answer."`
-	Submit submitCommand `cmd:"" group:"Jobs" help:"Submit a problem and return at once."`
-	Ps     psCommand     `cmd:"" group:"Jobs" help:"List jobs, newest first."`
-	Get    getCommand    `cmd:"" group:"Jobs" help:"Show one job."`
-	Watch  watchCommand  `cmd:"" group:"Jobs" help:"Follow a job's events to its end."`
-	Report reportCommand `cmd:"" group:"Jobs" help:"Read what a deliberation found, in Markdown."`
-	Answer answerCommand `cmd:"" group:"Jobs" help:"Answer a job that asks its owner."`
-	Resume resumeCommand `cmd:"" group:"Jobs" help:"Bring a parked job back, with a raised budget."`
-	Kill   killCommand   `cmd:"" group:"Jobs" help:"Stop one job, with a receipt."`
+	Run         runCommand         `cmd:"" group:"Jobs" help:"Submit a problem, watch it deliberated, read the answer."`
+	Submit      submitCommand      `cmd:"" group:"Jobs" help:"Submit a problem and return at once."`
+	Ps          psCommand          `cmd:"" group:"Jobs" help:"List jobs, newest first."`
+	Get         getCommand         `cmd:"" group:"Jobs" help:"Show one job."`
+	Watch       watchCommand       `cmd:"" group:"Jobs" help:"Follow a job's events to its end."`
+	Report      reportCommand      `cmd:"" group:"Jobs" help:"Read what a deliberation found, in Markdown."`
+	Answer      answerCommand      `cmd:"" group:"Jobs" help:"Answer a job that asks its owner."`
+	Resume      resumeCommand      `cmd:"" group:"Jobs" help:"Bring a parked job back, with a raised budget."`
+	Checkpoints checkpointsCommand `cmd:"" group:"Jobs" help:"List the states a job can be resumed from, or read one."`
+	Kill        killCommand        `cmd:"" group:"Jobs" help:"Stop one job, with a receipt."`
 
 	KillAll killAllCommand `cmd:"" group:"The fleet" help:"Stop every job of the fleet, or of one owner."`
 	Freeze  freezeCommand  `cmd:"" group:"The fleet" help:"Admit and start nothing until it is thawed; what runs goes on."`

@@ -37,6 +37,7 @@
 //	run.go       run and watch: following a job
 //	jobs.go      ps, get, report
 //	answer.go    answers to a job that asks its owner
+//	checkpoints.go  list and read checkpoints
 //	kill.go      kill, kill-all
 //	orders.go    orders, receipt, audit
 //	audit.go     audit verify, export, follow, key

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -126,6 +127,24 @@ func TestASubmissionIsRepeatedUnderItsKey(t *testing.T) {
 	w.gavel(dev.Alice, "submit", "--idempotency-key", "k1", "../../../examples/market-entry.json").fails(codeRefused, id)
 	w.gavel(dev.Alice, "kill", id, "--reason", "tidy up").ok()
 	w.gavel(dev.Alice, "report", id).fails(codeFailed, "was killed")
+}
+
+func TestCheckpointsAreListedAndReadAlsoAfterAKill(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, slow())
+	id := w.submit(dev.Alice, "build-or-buy")
+	require.Eventually(t, func() bool {
+		return strings.Contains(w.gavel(dev.Alice, "checkpoints", id).ok(), "decompose")
+	}, 20*time.Second, 20*time.Millisecond)
+	w.gavel(dev.Alice, "kill", id, "--reason", "seen enough").ok()
+	var all []client.Checkpoint
+	s := w.gavel(dev.Alice, "checkpoints", "--json", id)
+	s.ok()
+	s.into(&all)
+	require.True(t, all[0].Sound)
+	require.Contains(t, w.gavel(dev.Alice, "checkpoints", id, strconv.FormatUint(all[0].Seq, 10)).ok(), `"version"`)
+	w.gavel(dev.Alice, "checkpoints", id, "9999").fails(codeRefused)
+	w.gavel(dev.Bob, "checkpoints", id).fails(codeRefused)
 }
 
 func TestAReportOfARunningJobIsNotOverYet(t *testing.T) {

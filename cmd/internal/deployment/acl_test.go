@@ -47,16 +47,17 @@ func runsIn() map[string]string {
 // the command.
 func direct() map[string]map[string]string {
 	return map[string]map[string]string{
-		"rediskit/startup.go": {"dispatcher worker": "info hsetnx hgetall", "dispatcher": "config|get"},
-		"beat/redis.go":       {"dispatcher worker": "hdel"},
-		"lease/redis.go":      {"worker": "blpop"},
-		"execution/redis.go":  {"worker": "hgetall"},
-		"control/redis.go":    {"dispatcher": "smembers hgetall zrevrange zrange hmget hget get zcard xlen xrange time xrevrange xread", "worker": "xrevrange:control xread:control hmget:gate get:audit_n"},
-		"stream/redis.go":     {"dispatcher": "xlen xread zrevrangebyscore hget hmget"},
-		"stream/read.go":      {"dispatcher": "hgetall hget"},
-		"budget/redis.go":     {"dispatcher": "hgetall hget hmget zrange"},
-		"audit/redis.go":      {"dispatcher": "xrevrange xrange hmget get"},
-		"keyring/redis.go":    {"dispatcher": "hget hgetall hset"},
+		"rediskit/startup.go":   {"dispatcher worker": "info hsetnx hgetall", "dispatcher": "config|get"},
+		"beat/redis.go":         {"dispatcher worker": "hdel"},
+		"lease/redis.go":        {"worker": "blpop"},
+		"execution/redis.go":    {"worker": "hgetall"},
+		"control/redis.go":      {"dispatcher": "smembers hgetall zrevrange zrange hmget hget get zcard xlen xrange time xrevrange xread", "worker": "xrevrange:control xread:control hmget:gate get:audit_n"},
+		"stream/redis.go":       {"dispatcher": "xlen xread zrevrangebyscore hget hmget"},
+		"stream/read.go":        {"dispatcher": "hgetall hget"},
+		"stream/checkpoints.go": {"dispatcher": "hgetall hmget"},
+		"budget/redis.go":       {"dispatcher": "hgetall hget hmget zrange"},
+		"audit/redis.go":        {"dispatcher": "xrevrange xrange hmget get"},
+		"keyring/redis.go":      {"dispatcher": "hget hgetall hset"},
 	}
 }
 

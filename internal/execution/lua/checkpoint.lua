@@ -7,12 +7,13 @@
 -- REPLY:   saved stale lost
 -- INCLUDE: time record
 local k = P.job .. A.id
-if not holds(record(k), A.worker, A.epoch) then return { 'lost' } end
+local r = record(k)
+if not holds(r, A.worker, A.epoch) then return { 'lost' } end
 local last = redis.call('HMGET', k, 'checkpoint', 'checkpoint_sum')
 local n = tonumber(last[1] or '0')
 if tonumber(A.seq) == n and last[2] == A.sum then return { 'saved' } end
 if tonumber(A.seq) <= n then return { 'stale', last[1] or '0' } end
-redis.call('HSET', K.checkpoints, A.seq, A.sum .. ' ' .. A.node .. ' ' .. now() .. '\n' .. A.data)
+redis.call('HSET', K.checkpoints, A.seq, A.sum .. ' ' .. A.node .. ' ' .. now() .. ' ' .. string.format('%d', r.grants) .. '\n' .. A.data)
 local kept = redis.call('HKEYS', K.checkpoints)
 if #kept > tonumber(A.keep) then
   table.sort(kept, function(a, b) return tonumber(a) < tonumber(b) end)
