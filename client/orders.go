@@ -126,8 +126,11 @@ type Receipt struct {
 	State    State    `json:"state,omitzero"`
 	Timeline Timeline `json:"timeline"`
 	Tally    Tally    `json:"tally"`
-	// Missing are the partitions that have not taken the order yet.
+	// Missing are the partitions that Tally says nothing of: they have not taken the
+	// order yet, or could not be read. The stage is Recording then.
 	Missing []int `json:"missing_partitions,omitzero"`
+	// Unread are those of Missing that could not be read.
+	Unread []int `json:"unread_partitions,omitzero"`
 	// Scan is how far the walk of a selector order has come; Targeted grows while
 	// it goes on.
 	Scan *Scan `json:"scan,omitzero"`

@@ -61,7 +61,7 @@ func narrow(r job.Receipt, id job.ID) job.Receipt {
 			open = append(open, o)
 		}
 	}
-	r.Open, r.Missing, r.Tally = open, nil, job.Tally{Targeted: 1}
+	r.Open, r.Missing, r.Unread, r.Tally = open, nil, nil, job.Tally{Targeted: 1}
 	switch r.Verdict {
 	case job.Stopped:
 		r.Tally.Stopped = 1

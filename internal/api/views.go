@@ -164,7 +164,8 @@ type receiptView struct {
 	State    string       `json:"state,omitempty" doc:"The state of the single job"`
 	Timeline timelineView `json:"timeline"`
 	Tally    job.Tally    `json:"tally" doc:"targeted = stopped + not_running + already_over + fenced + waiting, always"`
-	Missing  []int        `json:"missing_partitions,omitempty" doc:"Those that have not taken the order yet"`
+	Missing  []int        `json:"missing_partitions,omitempty" doc:"Those the tally says nothing of: they have not taken the order yet, or could not be read; the order is then recording"`
+	Unread   []int        `json:"unread_partitions,omitempty" doc:"Those of the missing that could not be read"`
 	Scan     *scanView    `json:"scan,omitempty" doc:"Of a selector order: how far its walk has come; targeted grows while it goes on"`
 	Open     []openView   `json:"open,omitempty" doc:"Jobs that somebody still holds, at most 100"`
 }
@@ -172,7 +173,7 @@ type receiptView struct {
 func viewReceipt(r job.Receipt) receiptView {
 	v := receiptView{
 		Order: string(r.Order.ID), Stage: string(r.Stage), Actor: r.Order.Actor, Reason: r.Order.Reason,
-		Incident: r.Order.Incident, Freeze: r.Order.Freeze, Verdict: string(r.Verdict), Tally: r.Tally, Missing: r.Missing,
+		Incident: r.Order.Incident, Freeze: r.Order.Freeze, Verdict: string(r.Verdict), Tally: r.Tally, Missing: r.Missing, Unread: r.Unread,
 		Scope: viewScope(r.Order.Scope),
 		Timeline: timelineView{
 			Requested: at(r.Timeline.Requested), Recorded: at(r.Timeline.Recorded), Delivered: at(r.Timeline.Delivered),

@@ -210,8 +210,11 @@ func (c *Redis) note(ctx context.Context, p int, id job.ID) error {
 	if err != nil || r.order["scope"] == "" || r.order["scope"] == scopeBlock {
 		return err
 	}
-	c.memory.remember(p, standingOrder{
-		order: orderFrom(id, r.order), who: []byte(r.order["who"]), at: r.order["at"], h: r.order["h"], selector: r.order["selector"],
-	})
+	c.memory.remember(p, recorded(id, r.order))
 	return nil
+}
+
+// recorded is an order as a partition's record of it says.
+func recorded(id job.ID, f map[string]string) standingOrder {
+	return standingOrder{order: orderFrom(id, f), who: []byte(f["who"]), at: f["at"], h: f["h"], selector: f["selector"]}
 }

@@ -213,7 +213,7 @@ func TestALiftedBlockIsNotCompleted(t *testing.T) {
 		"seen": strings.Split(f.heads(t), ",")[0], "actor": "root", "reason": "r", "mark": "m", "who": "{}",
 	})
 	require.NoError(t, err)
-	require.NoError(t, f.complete(t.Context(), id))
+	require.NoError(t, f.complete(t.Context(), 0, id))
 	all, _, err := f.Blocks(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, all)

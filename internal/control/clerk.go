@@ -100,20 +100,23 @@ func (k Clerk) fence(ctx context.Context, p int, s Sampler) {
 	}
 }
 
-// sweep completes and books every open order of a partition.
+// sweep completes and books every open order of a partition. It books also what
+// it cannot complete: an order in force here does not wait for a partition that is
+// away, and a partition that does not answer is asked once in a turn.
 func (k Clerk) sweep(ctx context.Context, p int) {
 	open, err := k.Control.OpenOrders(ctx, p)
 	if err != nil {
 		return // the next tick tries again; the gate holds meanwhile
 	}
+	away := false
 	for _, id := range open {
 		if err := k.Control.note(ctx, p, id); err != nil {
 			continue // the next tick tries again
 		}
-		if id.Partition() == p && k.Control.partitions.Count > 1 {
-			if err := k.Control.complete(ctx, id); err != nil {
+		if k.Control.partitions.Count > 1 && !away {
+			if err := k.Control.complete(ctx, p, id); err != nil {
+				away = true
 				k.Log.Warn("order not complete yet", zap.String("order", string(id)), zap.Error(err))
-				continue // its home lets go of it only when every partition has it
 			}
 		}
 		k.book(ctx, p, id)

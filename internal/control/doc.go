@@ -25,7 +25,7 @@
 // instant; a selector order's targeted grows while its walk goes on, and it is
 // quiesced only behind it. The first order over a job wins. A horizon leaves the
 // gate only when no live job stands behind it. An order leaves its home only when
-// every partition has it.
+// every partition has it, and any other partition only when its home has it.
 //
 // A selector is met by a walk over what lived when the order was recorded, so a
 // job may still start or end between that instant and the chunk that meets it;
@@ -35,8 +35,10 @@
 // # When things fail
 //
 // An order that Redis did not take is [job.ErrUnavailable], never a success. With
-// several partitions the intent is in the order's home partition first; any
-// dispatcher completes the others. A worker that hears nothing learns from its
+// several partitions it is in force where it was taken, also when its home is away;
+// any dispatcher completes the others: its home's clerk all of them, any other's
+// its home. A receipt is recording, and names the partitions its sums are without,
+// while one lacks the order or cannot be read. A worker that hears nothing learns from its
 // next renewal; one that cannot renew stops itself; one that is dead is fenced
 // after T.
 //

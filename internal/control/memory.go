@@ -27,7 +27,7 @@ type recall struct {
 	// orders are those known to stand, oldest first; said says which of them the
 	// gate of now was told again.
 	orders []standingOrder
-	known  map[job.ID]bool
+	known  map[job.ID]job.Scope
 	said   map[job.ID]bool
 	frozen bool // the gate as it was before it was lost; said again when it is
 	blocks []job.Block
@@ -60,7 +60,7 @@ func newMemory() *memory {
 
 func (m *memory) of(p int) *recall {
 	if m.in[p] == nil {
-		m.in[p] = &recall{known: map[job.ID]bool{}, said: map[job.ID]bool{}}
+		m.in[p] = &recall{known: map[job.ID]job.Scope{}, said: map[job.ID]bool{}}
 	}
 	return m.in[p]
 }
@@ -86,10 +86,10 @@ func (m *memory) remember(p int, o standingOrder) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.of(p)
-	if r.known[o.order.ID] {
+	if _, ok := r.known[o.order.ID]; ok {
 		return
 	}
-	r.known[o.order.ID] = true
+	r.known[o.order.ID] = o.order.Scope
 	r.orders = append(r.orders, o)
 	if over := len(r.orders) - maxRemembered; over > 0 {
 		for _, old := range r.orders[:over] {
@@ -100,9 +100,16 @@ func (m *memory) remember(p int, o standingOrder) {
 }
 
 func (m *memory) remembers(p int, id job.ID) bool {
+	_, ok := m.scope(p, id)
+	return ok
+}
+
+// scope is that of an order that is remembered of a partition.
+func (m *memory) scope(p int, id job.ID) (s job.Scope, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.of(p).known[id]
+	s, ok = m.of(p).known[id]
+	return s, ok
 }
 
 // before is what a look has to find again: taken before the look is sent, for
@@ -134,7 +141,7 @@ func (m *memory) look(p int, head string, acts uint64, s sight, now time.Time) n
 	}
 	if s.adopted > r.last.adopted {
 		was := r.lost != nil
-		fresh := &recall{seen: true, known: map[job.ID]bool{}, said: map[job.ID]bool{}}
+		fresh := &recall{seen: true, known: map[job.ID]job.Scope{}, said: map[job.ID]bool{}}
 		fresh.take(s)
 		m.in[p] = fresh
 		if was {

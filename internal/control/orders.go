@@ -66,9 +66,9 @@ func onOrder(slot rediskit.Slot, id job.ID) rediskit.Place {
 
 // KillAll orders the kill of an owner's jobs or of the whole fleet, in constant
 // time per partition, or of what a selector asks for, by a walk that any
-// dispatcher goes on with. An error that wraps [job.ErrUnavailable] means that not
-// even the home partition has the order; if others lack it the receipt says
-// recording, and any dispatcher completes it.
+// dispatcher goes on with. An error that wraps [job.ErrUnavailable] means that no
+// partition is known to have the order; if only some have it the receipt says
+// recording, names the others, and any dispatcher completes it.
 func (c *Redis) KillAll(ctx context.Context, p access.Permit, o job.Order, key string) (job.Receipt, error) {
 	scope := p.Scope()
 	if !p.Allows(access.KillFleet) && !p.Allows(access.KillOwner) && !p.Allows(access.KillSelector) || scope.Kind == job.ScopeJob {
@@ -83,19 +83,25 @@ func (c *Redis) KillAll(ctx context.Context, p access.Permit, o job.Order, key s
 		return job.Receipt{}, err
 	}
 	o.ID, o.Scope, o.Actor = id, scope, p.Actor().Subject
-	if err := c.recordIn(ctx, parts[0], o, p.Who()); err != nil {
-		return job.Receipt{}, fmt.Errorf("record the order in its home partition: %w", err)
-	}
+	errs := make([]error, len(parts))
 	var wg sync.WaitGroup
-	for _, part := range parts[1:] {
-		wg.Go(func() {
-			if err := c.recordIn(ctx, part, o, p.Who()); err != nil {
-				c.log.Sugar().Warnw("order not recorded everywhere; it will be completed", "order", id, "partition", part, "error", err)
-			}
-		})
+	for i, part := range parts {
+		wg.Go(func() { errs[i] = c.recordIn(ctx, part, o, p.Who()) })
 	}
 	wg.Wait()
+	if !slices.Contains(errs, nil) {
+		return job.Receipt{}, fmt.Errorf("record the order: %w", errors.Join(errs...))
+	}
+	for i, err := range errs {
+		if err != nil {
+			c.notEverywhere(id, parts[i], err)
+		}
+	}
 	return c.Receipt(ctx, id)
+}
+
+func (c *Redis) notEverywhere(id job.ID, part int, err error) {
+	c.log.Sugar().Warnw("order not recorded everywhere; it will be completed", "order", id, "partition", part, "error", err)
 }
 
 // reach lists the partitions of a scope, the home partition first.
@@ -136,39 +142,71 @@ func (c *Redis) recordAt(ctx context.Context, p int, o job.Order, s standingOrde
 	return nil
 }
 
-// complete records an order in the partitions that lack it. The home partition's
-// record is the intent.
-func (c *Redis) complete(ctx context.Context, id job.ID) error {
-	home, err := c.orderIn(ctx, id.Partition(), id)
-	if err != nil || len(home.order) == 0 {
+// complete records an order in the partitions that lack it: from its home in all
+// the others, from any other in its home. So whichever partition took it first,
+// every one has it in the end. A partition that does not answer keeps nobody from
+// the next.
+func (c *Redis) complete(ctx context.Context, from int, id job.ID) error {
+	home := id.Partition()
+	if from != home && c.memory.remembers(home, id) {
+		return nil
+	}
+	rec, err := c.orderIn(ctx, from, id)
+	if err != nil || len(rec.order) == 0 {
 		return err
 	}
-	if home.order["scope"] == scopeBlock {
-		return c.completeBlock(ctx, id, home.order)
+	if rec.order["scope"] == scopeBlock {
+		if from != home {
+			return nil // its home takes it before any other does
+		}
+		return c.completeBlock(ctx, id, rec.order)
 	}
-	o := orderFrom(id, home.order)
+	o := orderFrom(id, rec.order)
 	if o.Scope.Kind == job.ScopeJob {
 		return nil
 	}
-	for _, p := range c.reach(o.Scope) {
-		there, err := c.orderIn(ctx, p, id)
-		if err != nil {
-			return err
-		}
-		if len(there.order) > 0 {
-			continue
-		}
-		who := []byte(home.order["who"])
-		if o.Scope.Kind == job.ScopeSelector {
-			_, err = c.selectIn(ctx, p, o, home.order["selector"], who)
-		} else {
-			err = c.recordIn(ctx, p, o, who)
-		}
-		if err != nil {
-			return err
+	parts := []int{home}
+	if from == home {
+		parts = c.reach(o.Scope)[1:]
+	}
+	var errs []error
+	for _, p := range parts {
+		if err := c.completeIn(ctx, p, o, rec.order); err != nil {
+			errs = append(errs, fmt.Errorf("partition %d: %w", p, err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+// completeIn records an order in one partition if that lacks it, and remembers
+// that it has it.
+func (c *Redis) completeIn(ctx context.Context, p int, o job.Order, as map[string]string) error {
+	there, err := c.orderIn(ctx, p, o.ID)
+	if err != nil {
+		return err
+	}
+	if len(there.order) > 0 {
+		c.memory.remember(p, recorded(o.ID, there.order))
+		return nil
+	}
+	who := []byte(as["who"])
+	if o.Scope.Kind == job.ScopeSelector {
+		_, err = c.selectIn(ctx, p, o, as["selector"], who)
+		return err
+	}
+	return c.recordIn(ctx, p, o, who)
+}
+
+// everyone reports whether a partition may let go of an order: its home when
+// every partition of the scope is known to have it, any other when its home is.
+// Until then somebody has to complete it.
+func (c *Redis) everyone(p int, id job.ID) bool {
+	home := id.Partition()
+	if c.partitions.Count == 1 || p != home {
+		return c.partitions.Count == 1 || c.memory.remembers(home, id)
+	}
+	scope, ok := c.memory.scope(home, id)
+	return ok && !slices.ContainsFunc(c.reach(scope), func(q int) bool { return !c.memory.remembers(q, id) })
 }
 
 // orderID draws an order's id, or derives it from the caller's key so that a

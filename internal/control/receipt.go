@@ -3,7 +3,9 @@ package control
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/rtfm-si/gavel/internal/job"
@@ -40,7 +42,7 @@ func (c *Redis) receiptOf(ctx context.Context, order, about job.ID) (job.Receipt
 		r.Stage, r.Tally = now.Stage, now.Tally
 	}
 	if r.Tally.Waiting > 0 {
-		r.Open, err = c.open(ctx, r.Order)
+		err = c.open(ctx, &r)
 	}
 	for _, o := range r.Open {
 		if o.Verdict == job.Deaf {
@@ -53,31 +55,91 @@ func (c *Redis) receiptOf(ctx context.Context, order, about job.ID) (job.Receipt
 	return r, err
 }
 
-// summary is the stage and the tally over every partition of the scope.
-func (c *Redis) summary(ctx context.Context, order job.ID) (job.Receipt, error) {
-	if _, err := c.partitions.SlotOf(order); err != nil {
-		return job.Receipt{}, job.ErrUnknown
+// found is an order as the partitions of its scope have it.
+type found struct {
+	// order is its record in the first partition that has it.
+	order map[string]string
+	parts []int
+	in    map[int]orderRecord
+	// missing answered that they have not taken it, unread did not answer.
+	missing, unread []int
+}
+
+// find reads an order in every partition of its scope. Its home usually has it;
+// while its home is away any partition that took it says what it is.
+func (c *Redis) find(ctx context.Context, id job.ID) (found, error) {
+	if _, err := c.partitions.SlotOf(id); err != nil {
+		return found{}, job.ErrUnknown
 	}
-	home, err := c.orderIn(ctx, order.Partition(), order)
+	home := id.Partition()
+	at, err := c.orderIn(ctx, home, id)
+	f := found{parts: []int{home}, in: map[int]orderRecord{}, order: at.order}
+	f.take(home, at, err)
+	switch {
+	case len(at.order) == 0:
+		f.parts = c.partitions.All()
+	case at.order["scope"] != string(job.ScopeJob):
+		f.parts = c.reach(job.Scope{Kind: job.ScopeKind(at.order["scope"]), Owner: at.order["owner"]})
+	}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, p := range f.parts {
+		if p == home {
+			continue
+		}
+		wg.Go(func() {
+			in, err := c.orderIn(ctx, p, id)
+			mu.Lock()
+			defer mu.Unlock()
+			f.take(p, in, err)
+		})
+	}
+	wg.Wait()
+	slices.Sort(f.missing)
+	slices.Sort(f.unread)
+	if len(f.order) > 0 {
+		return f, nil
+	}
+	if err != nil { // nobody who answers knows it, and its home does not answer
+		return f, err
+	}
+	return f, job.ErrUnknown
+}
+
+func (f *found) take(p int, in orderRecord, err error) {
+	switch {
+	case err != nil:
+		f.unread = append(f.unread, p)
+	case len(in.order) == 0:
+		f.missing = append(f.missing, p)
+	default:
+		f.in[p] = in
+		if len(f.order) == 0 {
+			f.order = in.order
+		}
+	}
+}
+
+// summary is the stage and the tally over every partition of the scope. What a
+// partition did not say is not in the sums: it is named, and the order is not
+// said to be any further than recording.
+func (c *Redis) summary(ctx context.Context, order job.ID) (job.Receipt, error) {
+	f, err := c.find(ctx, order)
 	if err != nil {
 		return job.Receipt{}, err
 	}
-	if len(home.order) == 0 || home.order["scope"] == scopeBlock {
+	if f.order["scope"] == scopeBlock {
 		return job.Receipt{}, job.ErrUnknown
 	}
-	r := job.Receipt{Order: orderFrom(order, home.order), Stage: job.Accepted}
+	r := job.Receipt{Order: orderFrom(order, f.order), Stage: job.Accepted, Unread: f.unread}
+	r.Missing = slices.Sorted(slices.Values(slices.Concat(f.missing, f.unread)))
 	r.Order.Horizon = map[int]uint64{}
 	if r.Order.Scope.Kind == job.ScopeSelector {
 		r.Scan = &job.Scan{}
 	}
-	parts := []int{order.Partition()}
-	if r.Order.Scope.Kind != job.ScopeJob {
-		parts = c.reach(r.Order.Scope)
-	}
-	for _, p := range parts {
-		in, err := c.orderIn(ctx, p, order)
-		if err != nil || len(in.order) == 0 {
-			r.Missing = append(r.Missing, p)
+	for _, p := range f.parts {
+		in, ok := f.in[p]
+		if !ok {
 			continue
 		}
 		r.Tally = r.Tally.Add(tallyFrom(in.tally))
@@ -128,39 +190,56 @@ func (c *Redis) tell(ctx context.Context, r *job.Receipt, id job.ID) error {
 	return nil
 }
 
-// open names the jobs that somebody still holds.
-func (c *Redis) open(ctx context.Context, o job.Order) ([]job.Open, error) {
-	parts := []int{o.ID.Partition()}
+// open names the jobs that somebody still holds, in the partitions that have the
+// order. One that does not answer any more makes it recording again.
+func (c *Redis) open(ctx context.Context, r *job.Receipt) error {
+	o, parts := r.Order, []int{r.Order.ID.Partition()}
 	if o.Scope.Kind != job.ScopeJob {
 		parts = c.reach(o.Scope)
 	}
-	var out []job.Open
 	for _, p := range parts {
-		deaf, err := c.deafIn(ctx, p)
-		if err != nil {
-			return nil, err
+		if slices.Contains(r.Missing, p) {
+			continue
 		}
-		held, err := c.leasedIn(ctx, p, 10*maxOpen)
-		if err != nil {
-			return nil, err
+		err := c.openIn(ctx, r, p)
+		if err != nil && len(parts) == 1 {
+			return err
 		}
-		for _, l := range held {
-			if len(out) == maxOpen {
-				return out, nil
-			}
-			if l.order == string(o.ID) || l.order == "" && o.Covers(p, l.id, l.owner, l.seq) {
-				verdict := job.Waiting
-				if deaf[l.id] == l.worker {
-					verdict = job.Deaf
-				}
-				out = append(out, job.Open{
-					Job: l.id, Owner: l.owner, Worker: l.worker, Verdict: verdict,
-					LeaseEnds: time.Now().Add(c.take - c.presence.silent(p, l.worker, time.Now())),
-				})
-			}
+		if err != nil {
+			r.Stage, r.Missing, r.Unread = job.Recording, append(r.Missing, p), append(r.Unread, p)
 		}
 	}
-	return out, nil
+	slices.Sort(r.Missing)
+	slices.Sort(r.Unread)
+	return nil
+}
+
+func (c *Redis) openIn(ctx context.Context, r *job.Receipt, p int) error {
+	deaf, err := c.deafIn(ctx, p)
+	if err != nil {
+		return err
+	}
+	held, err := c.leasedIn(ctx, p, 10*maxOpen)
+	if err != nil {
+		return err
+	}
+	for _, l := range held {
+		if len(r.Open) == maxOpen {
+			return nil
+		}
+		if l.order != string(r.Order.ID) && (l.order != "" || !r.Order.Covers(p, l.id, l.owner, l.seq)) {
+			continue
+		}
+		verdict := job.Waiting
+		if deaf[l.id] == l.worker {
+			verdict = job.Deaf
+		}
+		r.Open = append(r.Open, job.Open{
+			Job: l.id, Owner: l.owner, Worker: l.worker, Verdict: verdict,
+			LeaseEnds: time.Now().Add(c.take - c.presence.silent(p, l.worker, time.Now())),
+		})
+	}
+	return nil
 }
 
 func orderFrom(id job.ID, f map[string]string) job.Order {

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -65,27 +66,33 @@ const sweepChunk = 100
 // Sweep takes an open order one chunk further in one partition: a selector's
 // walk, the jobs of a lifted block, or the verdicts behind a horizon. It returns
 // more while there is something left to do at once; waiting, quiesced, done,
-// standing or unknown when there is not.
+// standing or unknown when there is not. It lets go of an order that is over only
+// when nobody has to complete it any more from there.
 func (c *Redis) Sweep(ctx context.Context, p int, order job.ID) (string, error) {
-	reply, err := c.step(ctx, "sweep", p, order)
+	keep := ""
+	if !c.everyone(p, order) {
+		keep = "1"
+	}
+	reply, err := c.step(ctx, "sweep", p, order, rediskit.Args{"keep": keep})
 	if err != nil || reply.Word != "waiting" {
 		return reply.Word, err
 	}
 	switch reply.Str(0) {
 	case "scan":
-		if reply, err = c.step(ctx, "scan", p, order); reply.Word == "done" {
+		if reply, err = c.step(ctx, "scan", p, order, nil); reply.Word == "done" {
 			return "more", err // the walk is over; the next sweep says what is waited for
 		}
 	case "block":
-		reply, err = c.step(ctx, "unbench", p, order)
+		reply, err = c.step(ctx, "unbench", p, order, nil)
 	}
 	return reply.Word, err
 }
 
 // step calls one of the scripts that take an order a chunk further.
-func (c *Redis) step(ctx context.Context, script string, p int, order job.ID) (rediskit.Reply, error) {
-	return c.call(ctx, script, rediskit.Place{Slot: c.partitions.Slot(p), Order: string(order)},
-		rediskit.Args{"id": string(order), "limit": sweepChunk})
+func (c *Redis) step(ctx context.Context, script string, p int, order job.ID, more rediskit.Args) (rediskit.Reply, error) {
+	args := rediskit.Args{"id": string(order), "limit": sweepChunk}
+	maps.Copy(args, more)
+	return c.call(ctx, script, rediskit.Place{Slot: c.partitions.Slot(p), Order: string(order)}, args)
 }
 
 // OpenOrders lists the orders of a partition that are not quiesced there.

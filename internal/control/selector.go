@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -81,21 +82,40 @@ func (c *Redis) killSelected(ctx context.Context, p access.Permit, o job.Order, 
 	if err != nil {
 		return job.Receipt{}, err
 	}
-	// The home partition's moment is everybody's, also of a retry that comes later.
-	if wanted, err = c.selectIn(ctx, parts[0], o, wanted, p.Who()); err != nil {
-		return job.Receipt{}, fmt.Errorf("record the order in its home partition: %w", err)
+	if was, err := c.find(ctx, id); key != "" && err == nil {
+		wanted = was.order["selector"] // a retry keeps the first moment
+	}
+	first, wanted, err := c.selectFirst(ctx, parts, o, wanted, p.Who())
+	if err != nil {
+		return job.Receipt{}, fmt.Errorf("record the order: %w", err)
 	}
 	c.everywhere(parts, func(part int) bool {
-		if part == parts[0] {
-			return true
+		if i := slices.Index(parts, part); i <= first {
+			return i == first // those before it did not take it
 		}
 		_, err := c.selectIn(ctx, part, o, wanted, p.Who())
 		if err != nil {
-			c.log.Sugar().Warnw("order not recorded everywhere; it will be completed", "order", id, "partition", part, "error", err)
+			c.notEverywhere(id, part, err)
 		}
 		return err == nil
 	}, func(part int) { c.walk(ctx, part, id) })
 	return c.Receipt(ctx, id)
+}
+
+// selectFirst records a selector order in one partition, its home if that is
+// there. The moment that it has there is everybody's.
+//
+//nolint:revive // the order, what it asks for and who asks
+func (c *Redis) selectFirst(ctx context.Context, parts []int, o job.Order, wanted string, who []byte) (first int, as string, err error) {
+	var errs []error
+	for i, part := range parts {
+		as, err := c.selectIn(ctx, part, o, wanted, who)
+		if err == nil {
+			return i, as, nil
+		}
+		errs = append(errs, fmt.Errorf("partition %d: %w", part, err))
+	}
+	return 0, "", errors.Join(errs...)
 }
 
 // walkFor is how long the request that issued an order, or lifted one, works on
@@ -103,8 +123,7 @@ func (c *Redis) killSelected(ctx context.Context, p access.Permit, o job.Order, 
 const walkFor = 500 * time.Millisecond
 
 // everywhere records an order in all its partitions and then walks those that
-// have it. The home partition, the first, lets go of an order that it has
-// walked, so it is walked only when no other lacks the order.
+// have it.
 func (c *Redis) everywhere(parts []int, record func(part int) bool, walk func(part int)) {
 	recorded := make([]bool, len(parts))
 	var wg sync.WaitGroup
@@ -113,7 +132,7 @@ func (c *Redis) everywhere(parts []int, record func(part int) bool, walk func(pa
 	}
 	wg.Wait()
 	for i, part := range parts {
-		if recorded[i] && (i > 0 || !slices.Contains(recorded, false)) {
+		if recorded[i] {
 			wg.Go(func() { walk(part) })
 		}
 	}

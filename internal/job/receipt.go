@@ -7,8 +7,9 @@ type Stage string
 
 // The stages, in the order they are reached.
 const (
-	// Recording: not every partition has taken the order yet; it will be
-	// completed by any dispatcher. The receipt names the missing ones.
+	// Recording: not every partition is known to have taken the order; it will be
+	// completed by any dispatcher. The receipt names the missing ones, and its
+	// tally is of the others only.
 	Recording Stage = "recording"
 	// Accepted: durable in every partition. Nothing it covers can start.
 	Accepted Stage = "accepted"
@@ -79,8 +80,12 @@ type Receipt struct {
 	Order Order
 	Stage Stage
 	Tally Tally
-	// Missing names the partitions that have not taken the order (Recording).
+	// Missing names the partitions that the tally says nothing of: they have not
+	// taken the order, or could not be read (Recording).
 	Missing []int
+	// Unread are those of Missing that could not be read: whether they have taken
+	// the order, and what it did there, is not known now.
+	Unread []int
 	// Open names the jobs still held, at most 100.
 	Open []Open
 	// Scan is set for a selector order: Targeted grows while it goes on.

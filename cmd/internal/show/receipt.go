@@ -93,6 +93,9 @@ func (s *Screen) many(r client.Receipt) {
 	t := r.Tally
 	s.Line("  %s  %d targeted = %d stopped + %d not running + %d already over + %d fenced + %d waiting", s.label("jobs"),
 		t.Targeted, t.Stopped, t.NotRunning, t.AlreadyOver, t.Fenced, t.Waiting)
+	if len(r.Missing) > 0 {
+		s.Line("  %s  that is not all of them: the partitions %v are not in it", s.label(""), r.Missing)
+	}
 	if t.CoveredBefore > 0 {
 		s.Line("  %s  %s under an earlier order already", s.label(""), Count(t.CoveredBefore, "job was", "jobs were"))
 	}
@@ -102,6 +105,9 @@ func (s *Screen) many(r client.Receipt) {
 		style, meaning = Green, "nobody holds authority over any of them any more"
 	case client.Recording:
 		meaning = fmt.Sprintf("not taken yet by the partitions %v; any dispatcher completes it", r.Missing)
+		if len(r.Unread) > 0 {
+			meaning += fmt.Sprintf("; of these %v cannot be read", r.Unread)
+		}
 	default:
 	}
 	s.Line("  %s  %s: %s", s.label("stage"), s.Paint(style, string(r.Stage)), meaning)

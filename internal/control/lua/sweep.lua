@@ -5,11 +5,12 @@
 -- that lives behind it met nobody who holds a job: the counters alone, after
 -- lost data, would neither let it go nor hold it surely. What another script has
 -- to do first is answered with `waiting` and its word: `scan` for a selector
--- order, `block` for a standing one.
+-- order, `block` for a standing one; `others` when the caller keeps an order that
+-- is over here, because it is not known to be in every partition.
 -- KEYS:    order open_orders live leases road later alive over gate holding
 -- READS:   money
 -- MAKES:   job events tally held calls reserved minute day window
--- ARGV:    id limit
+-- ARGV:    id limit keep
 -- REPLY:   more waiting quiesced unknown
 -- FLAGS:   allow-oom
 -- INCLUDE: over record
@@ -20,6 +21,7 @@ if o[4] then return { 'quiesced', o[4] } end
 if o[6] and o[6] ~= 'end' then return { 'waiting', 'scan' } end
 local t, rules = now(), gate().rules
 local waiting = tonumber(redis.call('HGET', P.tally .. A.id, 'waiting') or '0')
+if A.keep == '1' and o[3] == 'end' and waiting <= 0 then return { 'waiting', 'others' } end
 if o[1] ~= 'job' and (o[3] ~= 'end' or waiting <= 0) then
   local from, held = o[3], tonumber(o[5] or '0')
   if from == 'end' then from, held = '0', 0 end
@@ -39,6 +41,7 @@ if o[1] ~= 'job' and (o[3] ~= 'end' or waiting <= 0) then
   if held > 0 then return { 'waiting', held } end
 end
 if waiting > 0 then return { 'waiting', waiting } end
+if A.keep == '1' then return { 'waiting', 'others' } end
 redis.call('HSET', K.order, 'quiesced_at', t)
 redis.call('SREM', K.open_orders, A.id)
 local rest = {}

@@ -1,0 +1,220 @@
+package control
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+
+	"github.com/rtfm-si/gavel/internal/access"
+	"github.com/rtfm-si/gavel/internal/job"
+	"github.com/rtfm-si/gavel/internal/redistest"
+)
+
+// sharded is a fleet of four partitions on two servers: the even ones on the
+// first, the odd ones on the second.
+type sharded struct {
+	*fleet
+
+	shards [2]*redistest.Own
+}
+
+// byParity says on which server a partition is: {fleet:P}.
+type byParity struct{}
+
+func (byParity) Get(tag string) string {
+	p, _ := strconv.Atoi(tag[strings.LastIndex(tag, ":")+1:])
+	return strconv.Itoa(p % 2)
+}
+
+func newSharded(t *testing.T) *sharded {
+	t.Helper()
+	s := &sharded{fleet: newFleet(t, 4)}
+	addrs := map[string]string{}
+	for i := range s.shards {
+		s.shards[i] = redistest.StartOwn(t, redistest.Options{AOF: t.TempDir()})
+		addrs[strconv.Itoa(i)] = s.shards[i].Addr()
+	}
+	ring := redis.NewRing(&redis.RingOptions{
+		Addrs: addrs, MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true, DisableIdentity: true,
+		HeartbeatFn:       func(context.Context, *redis.Client) bool { return true }, // a partition never moves
+		NewConsistentHash: func([]string) redis.ConsistentHash { return byParity{} },
+	})
+	t.Cleanup(func() { require.NoError(t, ring.Close()) })
+	s.runner.Client = ring
+	s.Redis = s.dispatcher(t)
+	return s
+}
+
+// dispatcher is one more, which has seen nothing yet.
+func (s *sharded) dispatcher(t *testing.T) *Redis {
+	t.Helper()
+	c, err := NewRedis(s.runner, s.ps, 15*time.Second, zap.NewNop())
+	require.NoError(t, err)
+	return c
+}
+
+// populate puts a running and a queued job of one owner into each partition.
+func (s *sharded) populate(t *testing.T) (running []held) {
+	t.Helper()
+	for p := range 4 {
+		owner := s.ownerIn(p)
+		s.mustSubmit(t, owner, "talk", `{}`)
+		got, err := s.grant(t.Context(), p, "w1", "n1", 1)
+		require.NoError(t, err)
+		require.Len(t, got, 1)
+		running = append(running, got...)
+		s.mustSubmit(t, owner, "talk", `{}`)
+	}
+	return running
+}
+
+// ownerIn is one whose jobs are in the partition.
+func (s *sharded) ownerIn(p int) string {
+	for i := 0; ; i++ {
+		if owner := "owner-" + strconv.Itoa(i); s.ps.Of(owner) == p {
+			return owner
+		}
+	}
+}
+
+func wide(t *testing.T) map[string]access.Permit {
+	t.Helper()
+	return map[string]access.Permit{
+		"fleet":    permit(t, access.KillFleet, access.WholeFleet()),
+		"selector": permit(t, access.KillSelector, access.Selected(job.Selector{Kind: "talk"})),
+	}
+}
+
+// A shard is down while the order is given, the order's home too; the dispatcher
+// that gave it dies; another completes it when the shard is back.
+func TestAnOrderGivenWhileAShardIsDownIsCompletedByAnyDispatcher(t *testing.T) {
+	t.Parallel()
+	for name, p := range wide(t) {
+		for away, missing := range [][]int{{0, 2}, {1, 3}} {
+			t.Run(name+" without "+strconv.Itoa(away), func(t *testing.T) {
+				t.Parallel()
+				s := newSharded(t)
+				running := s.populate(t)
+				s.shards[away].Kill()
+				r, err := s.KillAll(t.Context(), p, asked("all"), "k")
+				require.NoError(t, err, "half a fleet stops at once; nobody is told that nothing was done")
+				half := job.Tally{Targeted: 4, NotRunning: 2, Waiting: 2, Unbooked: r.Tally.Unbooked}
+				require.Equal(t, job.Recording, r.Stage)
+				require.Equal(t, missing, r.Missing)
+				require.Equal(t, missing, r.Unread, "they may have it: nobody can know")
+				require.Equal(t, half, r.Tally)
+				require.Len(t, r.Open, 2, "those still held are named where they can be read")
+				here := 1 - away
+				got, err := s.grant(t.Context(), here, "w1", "n2", 5)
+				require.NoError(t, err)
+				require.Empty(t, got, "nothing starts where the order is in force")
+
+				s.Redis = s.dispatcher(t) // the one that gave it is gone
+				s.clerk(t)
+				require.Eventually(t, func() bool { return s.receipt(t, r.Order.ID).Tally.Unbooked == 0 }, 10*time.Second, 10*time.Millisecond,
+					"verdicts are booked also while the order is incomplete")
+				for _, h := range running {
+					if h.id.Partition()%2 == here {
+						word, err := s.end(t.Context(), "finish", "w1", h)
+						require.NoError(t, err)
+						require.Equal(t, "killed", word)
+					}
+				}
+				require.Never(t, func() bool {
+					open, err := s.OpenOrders(t.Context(), here)
+					return err != nil || len(open) != 1 || s.receipt(t, r.Order.ID).Stage != job.Recording
+				}, 200*time.Millisecond, 10*time.Millisecond, "let go of before every partition has it")
+
+				s.shards[away].Restart()
+				require.Eventually(t, func() bool {
+					r := s.receipt(t, r.Order.ID)
+					return len(r.Missing) == 0 && (r.Scan == nil || len(r.Scan.Open) == 0)
+				}, 20*time.Second, 10*time.Millisecond)
+				for _, h := range running {
+					if h.id.Partition()%2 == away {
+						word, err := s.end(t.Context(), "finish", "w1", h)
+						require.NoError(t, err)
+						require.Equal(t, "killed", word)
+					}
+				}
+				require.Eventually(t, func() bool { return s.receipt(t, r.Order.ID).Stage == job.Quiesced }, 10*time.Second, 10*time.Millisecond)
+				require.Equal(t, job.Tally{Targeted: 8, NotRunning: 4, Stopped: 4}, s.receipt(t, r.Order.ID).Tally)
+				for p := range 4 {
+					require.Eventually(t, func() bool {
+						open, err := s.OpenOrders(t.Context(), p)
+						return err == nil && len(open) == 0
+					}, 10*time.Second, 10*time.Millisecond)
+				}
+				again, err := s.KillAll(t.Context(), wide(t)[name], asked("all"), "k")
+				require.NoError(t, err)
+				require.Equal(t, r.Order.ID, again.Order.ID, "a retry is the same order, whichever shard was there first")
+				require.Equal(t, int64(8), again.Tally.Targeted)
+			})
+		}
+	}
+}
+
+// What a partition did not say is not in the sums, and the sums are not said to
+// be all.
+func TestAReceiptNamesThePartitionsItCouldNotRead(t *testing.T) {
+	t.Parallel()
+	for name, p := range wide(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSharded(t)
+			running := s.populate(t)
+			r, err := s.KillAll(t.Context(), p, asked("all"), "")
+			require.NoError(t, err)
+			s.clerk(t)
+			for _, h := range running {
+				_, err := s.end(t.Context(), "finish", "w1", h)
+				require.NoError(t, err)
+			}
+			whole := job.Tally{Targeted: 8, NotRunning: 4, Stopped: 4}
+			require.Eventually(t, func() bool {
+				r := s.receipt(t, r.Order.ID)
+				return r.Stage == job.Quiesced && r.Tally == whole
+			}, 10*time.Second, 10*time.Millisecond)
+			for away, missing := range [][]int{{0, 2}, {1, 3}} {
+				s.shards[away].Kill()
+				half := s.receipt(t, r.Order.ID)
+				require.Equal(t, job.Recording, half.Stage)
+				require.Equal(t, missing, half.Missing)
+				require.Equal(t, missing, half.Unread)
+				require.Equal(t, int64(4), half.Tally.Targeted)
+				require.Equal(t, p.Scope().Kind, half.Order.Scope.Kind, "any partition says what the order is")
+				s.shards[away].Restart()
+				require.Eventually(t, func() bool {
+					r := s.receipt(t, r.Order.ID)
+					return r.Stage == job.Quiesced && r.Tally == whole && len(r.Missing) == 0
+				}, 10*time.Second, 10*time.Millisecond)
+			}
+		})
+	}
+}
+
+// With every shard away nothing is said to have been ordered.
+func TestAnOrderThatNoPartitionTookIsNoOrder(t *testing.T) {
+	t.Parallel()
+	for name, p := range wide(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSharded(t)
+			for _, shard := range s.shards {
+				shard.Kill()
+			}
+			_, err := s.KillAll(t.Context(), p, asked("all"), "k")
+			require.ErrorIs(t, err, job.ErrUnavailable)
+			id, err := s.orderID(0, p, "k")
+			require.NoError(t, err)
+			_, err = s.Receipt(t.Context(), id)
+			require.ErrorIs(t, err, job.ErrUnavailable, "nobody can say that there is no such order")
+		})
+	}
+}
