@@ -187,7 +187,7 @@ func (c *Client) send(ctx context.Context, r request, body []byte) (*http.Respon
 	if r.key != "" {
 		req.Header.Set("Idempotency-Key", r.key)
 	}
-	if r.method == http.MethodPost {
+	if r.method == http.MethodPost || r.method == http.MethodPut {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := c.http.Do(req)

@@ -46,6 +46,7 @@
 //	issue.go    preview an order, issue it, follow it
 //	blocks.go   standing orders
 //	fleet.go    the fleet, freeze, thaw, the audit
+//	budgets.go  what may be spent
 //	spend.go    what is being spent, and by whom; resume with a raised budget
 //	keys.go     API keys: made, listed, revoked
 //	log.go      the audit as the fleet holds it, for those who verify it

@@ -38,6 +38,9 @@ const (
 	ErrBudgetUsedUp ProblemType = "urn:gavel:problem:budget-used-up"
 	// ErrCheckpointDamaged: the checkpoint is kept and cannot be read.
 	ErrCheckpointDamaged ProblemType = "urn:gavel:problem:checkpoint-damaged"
+	// ErrCapReached: the owner's window, or the fleet's, is used up; Window says
+	// how far and until when. Send the same request with the same key then.
+	ErrCapReached ProblemType = "urn:gavel:problem:cap-reached"
 	// ErrGateChanged: the gate is not the one that was seen; look again.
 	ErrGateChanged ProblemType = "urn:gavel:problem:gate-changed"
 	// ErrConfirm: the confirmation of a kill-all is not the fleet's name.
@@ -72,18 +75,29 @@ type Problem struct {
 	Detail string `json:"detail"`
 
 	// These are set where the type has them.
-	Rule     string  `json:"rule"`     // which rule denied it
-	Order    string  `json:"order"`    // the order that refuses the job
-	Job      string  `json:"job"`      // the job the idempotency key stands for
-	Reason   string  `json:"reason"`   // why the fleet is frozen
-	Incident string  `json:"incident"` // and for which incident
-	Head     string  `json:"head"`     // the gate's head now
-	Errors   []Fault `json:"errors"`   // each parameter that was refused
+	Rule     string   `json:"rule"`     // which rule denied it
+	Order    string   `json:"order"`    // the order that refuses the job
+	Job      string   `json:"job"`      // the job the idempotency key stands for
+	Reason   string   `json:"reason"`   // why the fleet is frozen
+	Incident string   `json:"incident"` // and for which incident
+	Head     string   `json:"head"`     // the gate's head now
+	Window   *Reached `json:"window"`   // the window that is used up
+	Errors   []Fault  `json:"errors"`   // each parameter that was refused
 
 	// RequestID finds the request in the dispatcher's log.
 	RequestID string `json:"-"`
 	// RetryAfter is how long to wait before asking again; 0 if it does not say.
 	RetryAfter time.Duration `json:"-"`
+}
+
+// Reached is a window that is used up.
+type Reached struct {
+	// Of is owner or fleet.
+	Of       string    `json:"of"`
+	Cap      MicroUSD  `json:"cap_micro_usd"`
+	Spent    MicroUSD  `json:"spent_micro_usd"`
+	Reserved MicroUSD  `json:"reserved_micro_usd"`
+	EndsAt   time.Time `json:"ends_at"`
 }
 
 // Fault is one parameter that was refused.

@@ -41,10 +41,12 @@ type Spend struct {
 
 // Window is how far a cap is used up.
 type Window struct {
-	Cap    *MicroUSD `json:"cap_micro_usd"` // nil is none
-	Spent  MicroUSD  `json:"spent_micro_usd"`
-	Length float64   `json:"length_seconds"`
-	EndsAt time.Time `json:"ends_at"`
+	Cap   *MicroUSD `json:"cap_micro_usd"` // nil is none
+	Spent MicroUSD  `json:"spent_micro_usd"`
+	// Reserved is set aside for calls in flight.
+	Reserved MicroUSD  `json:"reserved_micro_usd"`
+	Length   float64   `json:"length_seconds"`
+	EndsAt   time.Time `json:"ends_at"`
 	// ToCap is for how many seconds the cap lasts at the burn of now.
 	ToCap *float64 `json:"seconds_to_cap"`
 }

@@ -45,7 +45,7 @@ func mayImport() map[string]string {
 		"stream":  "job rediskit clock checkpoint",
 		"lease":   "job rediskit clock beat",
 		"control": "job rediskit clock beat access",
-		"budget":  "job rediskit clock",
+		"budget":  "job rediskit clock access",
 		"audit":   "job rediskit clock access",
 		"keyring": "job rediskit access",
 

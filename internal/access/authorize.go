@@ -33,11 +33,13 @@ const (
 	CreateKey Act = "key-create"
 	RevokeKey Act = "key-revoke"
 	ReadKeys  Act = "keys-read"
+	// SetBudget is about the limits of an owner or of the fleet.
+	SetBudget Act = "budget-set"
 )
 
 // Acts lists every act.
 func Acts() []Act {
-	return []Act{Submit, Read, Kill, KillOwner, KillFleet, KillSelector, Freeze, Thaw, Block, Lift, Adopt, Resume, ReadFleet, ReadAudit, CreateKey, RevokeKey, ReadKeys}
+	return []Act{Submit, Read, Kill, KillOwner, KillFleet, KillSelector, Freeze, Thaw, Block, Lift, Adopt, Resume, ReadFleet, ReadAudit, CreateKey, RevokeKey, ReadKeys, SetBudget}
 }
 
 // Target is what an act is about to reach.
@@ -126,8 +128,9 @@ const (
 //	key-create     -      -          -         any
 //	key-revoke     -      -          -         any
 //	keys-read      -      -          -         any
+//	budget-set     -      -          -         any
 //
-// A break-glass credential never submits or resumes, nor makes a key that could. The error is a [*Denied],
+// A break-glass credential never submits or resumes, nor makes a key or raises a cap that could. The error is a [*Denied],
 // or wraps [job.ErrBadScope] when the act has no meaning on the target.
 func Authorize(a Actor, act Act, on Target) (Permit, error) {
 	if err := fits(act, on.Scope); err != nil {
@@ -136,7 +139,7 @@ func Authorize(a Actor, act Act, on Target) (Permit, error) {
 	if a.Subject == "" {
 		return Permit{}, &Denied{act, RuleAnonymous}
 	}
-	if a.ByBreakGlass() && (act == Submit || act == Resume || act == CreateKey) {
+	if a.ByBreakGlass() && (act == Submit || act == Resume || act == CreateKey || act == SetBudget) {
 		return Permit{}, &Denied{act, RuleBreakGlass}
 	}
 	p := Permit{actor: a, act: act, scope: on.Scope, granted: true}
@@ -219,7 +222,7 @@ func fits(act Act, s job.Scope) error {
 		want = []job.ScopeKind{job.ScopeJob, job.ScopeOwner, job.ScopeFleet}
 	case KillSelector:
 		want = []job.ScopeKind{job.ScopeSelector}
-	case KillFleet, Freeze, Thaw, Block, Lift, Adopt, ReadFleet, ReadAudit, CreateKey, RevokeKey, ReadKeys:
+	case KillFleet, Freeze, Thaw, Block, Lift, Adopt, ReadFleet, ReadAudit, CreateKey, RevokeKey, ReadKeys, SetBudget:
 	default:
 		return fmt.Errorf("authorise: there is no act %q", act)
 	}

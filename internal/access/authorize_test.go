@@ -60,6 +60,7 @@ func TestAuthorizeIsThisTable(t *testing.T) {
 		"key-create owner": "", "key-create service": "", "key-create operator": "", "key-create admin": "fleet",
 		"key-revoke owner": "", "key-revoke service": "", "key-revoke operator": "", "key-revoke admin": "fleet",
 		"keys-read owner": "", "keys-read service": "", "keys-read operator": "", "keys-read admin": "fleet",
+		"budget-set owner": "", "budget-set service": "", "budget-set operator": "", "budget-set admin": "fleet",
 		"audit-read owner": "", "audit-read service": "", "audit-read operator": "", "audit-read admin": "fleet",
 	}
 	require.Len(t, allowed, len(Acts())*len(Roles()), "a new act or role needs its lines here")
@@ -108,6 +109,7 @@ func TestDenialNamesItsRule(t *testing.T) {
 	require.Equal(t, RuleBreakGlass, rule(glass, Submit, JobsOf("acme")))
 	require.Equal(t, RuleBreakGlass, rule(glass, Resume, foreign))
 	require.Equal(t, RuleBreakGlass, rule(glass, CreateKey, WholeFleet()))
+	require.Equal(t, RuleBreakGlass, rule(glass, SetBudget, WholeFleet()))
 	for _, act := range []Act{RevokeKey, ReadKeys, KillFleet, Freeze, Thaw, Block, Lift, ReadFleet, ReadAudit} {
 		_, err := Authorize(glass, act, WholeFleet())
 		require.NoError(t, err)

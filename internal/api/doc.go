@@ -52,6 +52,7 @@
 //	checkpoints.go  the states a job can be resumed from
 //	resume.go   resume a parked job, with a raised budget
 //	spend.go    what is being spent, and by whom
+//	budgets.go  what may be spent
 //	keys.go     API keys: made, listed, revoked
 //	log.go      the audit as it is, for those who verify it
 //	views.go    how things look in JSON

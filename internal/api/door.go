@@ -167,6 +167,7 @@ func (d *Door) mount() error {
 	d.mountWatch(h)
 	d.mountMe(h)
 	d.mountSpend(h)
+	d.mountBudgets(h)
 	d.mountKeys(h)
 	d.mountResume(h)
 	d.mountCheckpoints(h)
@@ -247,6 +248,10 @@ func route[I, O any](d *Door, h huma.API, op huma.Operation, fn func(context.Con
 		return out, nil
 	})
 	if body != nil {
-		h.OpenAPI().Paths[op.Path].Post.RequestBody = body
+		documented := h.OpenAPI().Paths[op.Path].Post
+		if op.Method == http.MethodPut {
+			documented = h.OpenAPI().Paths[op.Path].Put
+		}
+		documented.RequestBody = body
 	}
 }

@@ -17,7 +17,8 @@ import (
 type Jobs interface {
 	// Submit accepts a job, once per (owner, submitter, idempotency key). The
 	// submission has been checked, but for its ID, which is empty: Submit draws
-	// it. It returns *job.Conflict, *job.Frozen or *job.Blocked when refused.
+	// it. It returns *job.Conflict, *job.Frozen, *job.Blocked or
+	// *job.CapReached when refused.
 	Submit(ctx context.Context, s job.Submission) (job.Admission, error)
 	// Job returns job.ErrUnknown for an id that does not exist or carries a
 	// partition that the fleet does not have.
@@ -124,6 +125,14 @@ type Fleet interface {
 type Books interface {
 	// Spend tells what is being spent: of one owner, or of everybody.
 	Spend(ctx context.Context, q job.SpendQuery) (job.Spend, error)
+	// Budgets tells the limits of the fleet, then of every owner who has some of
+	// their own; Budget those of one owner, or of the fleet for an empty one.
+	Budgets(ctx context.Context) ([]job.Budget, error)
+	Budget(ctx context.Context, owner string) (job.Budget, error)
+	// SetBudget sets the limits of an owner, or of the fleet for an empty one, and
+	// tells what holds then; no limits are the defaults again. Its script writes
+	// the audit entry.
+	SetBudget(ctx context.Context, p access.Permit, owner string, l job.Limits, reason string) (job.Budget, error)
 }
 
 // Audit is the log of control acts.

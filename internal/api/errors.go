@@ -31,7 +31,7 @@ func (d *Door) problemOf(ctx context.Context, err error) *Problem {
 	if p := ofJob(err); p != nil {
 		return p
 	}
-	if p := ofParked(err); p != nil {
+	if p := ofMoney(err); p != nil {
 		return p
 	}
 	if p := ofCheckpoint(err); p != nil {
@@ -129,12 +129,19 @@ func ofJob(err error) *Problem {
 	}
 }
 
-func ofParked(err error) *Problem {
+// ofMoney is what is parked, and what there is no money for.
+func ofMoney(err error) *Problem {
 	var (
 		unparked *job.NotParked
 		short    *job.BudgetUsedUp
+		reached  *job.CapReached
 	)
 	switch {
+	case errors.As(err, &reached):
+		p := problem(http.StatusPaymentRequired, typeCapReached, "The window's budget is used up",
+			reached.Error()+". Send the same request with the same Idempotency-Key then, or have the cap raised.")
+		p.Window = &reachedView{reached.Of, reached.Cap, reached.Spent, reached.Reserved, reached.Ends}
+		return p
 	case errors.As(err, &unparked):
 		return problem(http.StatusConflict, typeNotParked, "The job is not parked", unparked.Error())
 	case errors.As(err, &short):

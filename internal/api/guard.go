@@ -147,14 +147,17 @@ func wire(r *http.Request) error {
 		return malformed("The request target must be a path.").with("Connection", "close")
 	case len(r.URL.Path) > 1024:
 		return problem(http.StatusRequestURITooLong, typeMalformed, "The path is too long", "No path here has more than 1024 bytes.")
-	case r.Method != http.MethodPost && r.ContentLength != 0:
-		return malformed("Only a POST has a body here.").with("Connection", "close")
+	case !bodied(r) && r.ContentLength != 0:
+		return malformed("Only a POST or a PUT has a body here.").with("Connection", "close")
 	case r.Header.Get("Content-Encoding") != "":
 		return problem(http.StatusUnsupportedMediaType, typeMedia, "Unsupported encoding", "Send the body as it is, without Content-Encoding.")
 	default:
 		return nil
 	}
 }
+
+// bodied says whether a request of its method has a body.
+func bodied(r *http.Request) bool { return r.Method == http.MethodPost || r.Method == http.MethodPut }
 
 func (d *Door) host(r *http.Request) error {
 	if len(d.cfg.Hosts) == 0 {
@@ -178,7 +181,7 @@ func (d *Door) known(r *http.Request) error {
 		return none
 	}
 	var allow []string
-	for _, method := range []string{http.MethodGet, http.MethodPost} {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
 		probe := &http.Request{Method: method, URL: r.URL, Host: r.Host}
 		if _, pattern := d.routes.Handler(probe); pattern != "" {
 			allow = append(allow, method)
@@ -250,9 +253,9 @@ func oneKey(r *http.Request, a *asked) error {
 	return nil
 }
 
-// readBody takes the whole body of a POST and checks it as JSON.
+// readBody takes the whole body of a POST or PUT and checks it as JSON.
 func readBody(w http.ResponseWriter, r *http.Request, a *asked) error {
-	if r.Method != http.MethodPost {
+	if !bodied(r) {
 		return nil
 	}
 	if kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" || !utf8Charset(params) {

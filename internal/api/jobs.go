@@ -32,7 +32,7 @@ type answer[T any] struct{ Body T }
 func (d *Door) mountJobs(h huma.API) {
 	route(d, h, huma.Operation{
 		OperationID: "submit", Method: http.MethodPost, Path: "/v1/jobs", DefaultStatus: http.StatusAccepted,
-		Summary: "Submit a job", Description: "202 with a new job, 200 when the key was used for the same body before.",
+		Summary: "Submit a job", Description: "202 with a new job, 200 when the key was used for the same body before, 402 cap-reached when the window of the owner, or of the fleet, is used up.",
 		RequestBody: takes[submitBody](h),
 	}, d.submit)
 	route(d, h, huma.Operation{

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/rtfm-si/gavel/internal/job"
 )
 
 // Problem is an RFC 9457 problem: how every failure looks from outside. Its
@@ -14,13 +16,14 @@ type Problem struct {
 	Status int    `json:"status" doc:"The HTTP status"`
 	Detail string `json:"detail,omitempty" doc:"What was wrong this time and what to do, for people"`
 
-	Rule     string  `json:"rule,omitempty" doc:"Which rule denied the act"`
-	Order    string  `json:"order,omitempty" doc:"The order that refuses the job"`
-	Job      string  `json:"job,omitempty" doc:"The job that the idempotency key stands for"`
-	Reason   string  `json:"reason,omitempty" doc:"Why the fleet is frozen or the job refused"`
-	Incident string  `json:"incident,omitempty" doc:"The incident it belongs to"`
-	Head     string  `json:"head,omitempty" doc:"The gate's head as it is now"`
-	Errors   []Fault `json:"errors,omitempty" doc:"Each parameter that was refused"`
+	Rule     string       `json:"rule,omitempty" doc:"Which rule denied the act"`
+	Order    string       `json:"order,omitempty" doc:"The order that refuses the job"`
+	Job      string       `json:"job,omitempty" doc:"The job that the idempotency key stands for"`
+	Reason   string       `json:"reason,omitempty" doc:"Why the fleet is frozen or the job refused"`
+	Incident string       `json:"incident,omitempty" doc:"The incident it belongs to"`
+	Head     string       `json:"head,omitempty" doc:"The gate's head as it is now"`
+	Window   *reachedView `json:"window,omitempty" doc:"The window that is used up"`
+	Errors   []Fault      `json:"errors,omitempty" doc:"Each parameter that was refused"`
 
 	retryAfter time.Duration
 	headers    http.Header
@@ -30,6 +33,15 @@ type Problem struct {
 type Fault struct {
 	Location string `json:"location" doc:"Where it stands" example:"query.limit"`
 	Message  string `json:"message" doc:"What is wrong with it"`
+}
+
+// reachedView is a window that is used up.
+type reachedView struct {
+	Of       string       `json:"of" enum:"owner,fleet" doc:"Whose window it is"`
+	Cap      job.MicroUSD `json:"cap_micro_usd"`
+	Spent    job.MicroUSD `json:"spent_micro_usd"`
+	Reserved job.MicroUSD `json:"reserved_micro_usd" doc:"Set aside for calls in flight"`
+	EndsAt   time.Time    `json:"ends_at" doc:"When the next window begins, on the money's clock"`
 }
 
 const problemType = "application/problem+json"
@@ -60,6 +72,7 @@ const (
 	typeBudgetUsedUp     = "budget-used-up"
 	typeDamaged          = "checkpoint-damaged"
 	typeBlocked          = "blocked-by-order"
+	typeCapReached       = "cap-reached"
 	typeNotWaiting       = "job-not-waiting"
 	typeFrozen           = "fleet-frozen"
 	typeRedisUnavailable = "redis-unavailable"

@@ -23,15 +23,16 @@ type spendNowView struct {
 }
 
 type windowView struct {
-	Cap    *job.MicroUSD `json:"cap_micro_usd" nullable:"true" doc:"null is none"`
-	Spent  job.MicroUSD  `json:"spent_micro_usd"`
-	Length float64       `json:"length_seconds"`
-	EndsAt time.Time     `json:"ends_at"`
-	ToCap  *float64      `json:"seconds_to_cap" nullable:"true" doc:"At the burn of now; null is never"`
+	Cap      *job.MicroUSD `json:"cap_micro_usd" nullable:"true" doc:"null is none"`
+	Spent    job.MicroUSD  `json:"spent_micro_usd"`
+	Reserved job.MicroUSD  `json:"reserved_micro_usd" doc:"Set aside for calls in flight"`
+	Length   float64       `json:"length_seconds"`
+	EndsAt   time.Time     `json:"ends_at"`
+	ToCap    *float64      `json:"seconds_to_cap" nullable:"true" doc:"At the burn of now; null is never"`
 }
 
 func viewWindow(w job.Window, perMinute job.MicroUSD) windowView {
-	v := windowView{Cap: w.Cap, Spent: w.Spent, Length: w.Length.Seconds(), EndsAt: w.Ends}
+	v := windowView{Cap: w.Cap, Spent: w.Spent, Reserved: w.Reserved, Length: w.Length.Seconds(), EndsAt: w.Ends}
 	if d, ok := w.ToCap(perMinute); ok {
 		v.ToCap = new(d.Seconds())
 	}

@@ -71,6 +71,14 @@ type world struct {
 	revoked   []string
 	raises    []job.MicroUSD
 	kept      []job.Kept
+	limits    []limited
+}
+
+type limited struct {
+	permit access.Permit
+	owner  string
+	limits job.Limits
+	reason string
 }
 
 type killed struct {
@@ -355,6 +363,23 @@ func (f fakeBooks) Spend(_ context.Context, q job.SpendQuery) (job.Spend, error)
 	}, f.fail
 }
 
+func (f fakeBooks) Budgets(context.Context) ([]job.Budget, error) {
+	defer f.lock()()
+	own := job.Limits{Cap: new(job.MicroUSD(700))}
+	return []job.Budget{{InForce: job.Limits{Cap: new(job.MicroUSD(9000))}}, {Owner: "acme", Own: own, InForce: own, Running: 2}}, f.fail
+}
+
+func (f fakeBooks) Budget(_ context.Context, owner string) (job.Budget, error) {
+	defer f.lock()()
+	return job.Budget{Owner: owner, Window: job.Window{Spent: 5, Reserved: 6, Length: time.Hour, Ends: noon}, Running: 2}, f.fail
+}
+
+func (f fakeBooks) SetBudget(_ context.Context, p access.Permit, owner string, l job.Limits, reason string) (job.Budget, error) {
+	defer f.lock()()
+	f.limits = append(f.limits, limited{p, owner, l, reason})
+	return job.Budget{Owner: owner, Own: l, InForce: l}, f.fail
+}
+
 func (f fakeFleet) View(context.Context) (job.Fleet, error) {
 	defer f.lock()()
 	return job.Fleet{
@@ -526,7 +551,7 @@ func (c call) request() *http.Request {
 		body = strings.NewReader(c.body)
 	}
 	r := httptest.NewRequest(c.method, c.path, body)
-	if c.method == http.MethodPost {
+	if c.method == http.MethodPost || c.method == http.MethodPut {
 		r.Header.Set("Content-Type", "application/json")
 		r.Header.Set("Idempotency-Key", "key-1")
 	}
@@ -577,6 +602,7 @@ const (
 	goodAnswer = `{"answers":["because","so"]}`
 	aKey       = "key-0a1b2c3d"
 	goodKey    = `{"subject":"bob","owner":"acme","roles":["owner"]}`
+	goodBudget = `{"cap_micro_usd":5000000,"reason":"agreed"}`
 	goodBlock  = `{"on":"kind","value":"deliberation","reason":"it loops"}`
 	goodLift   = `{"seen":"2.b,3.c","reason":"over"}`
 	selected   = `{"scope":"selector","selector":{"kind":"deliberation","min_age_seconds":60}}`

@@ -22,7 +22,7 @@
 //
 //	redis.go  reserve, settle, the clock, what a view reads
 //	spend.go  what is being spent, and by whom
-//	caps.go   limits as scripts read them
+//	caps.go   limits: as scripts read them, set and told
 //	clerk.go  what dispatchers do for the money
 //	lua/      the transitions
 package budget

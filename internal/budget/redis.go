@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -22,6 +23,9 @@ var scripts embed.FS
 // ErrNoCall is returned by [Redis.Settle] for a call that was never reserved.
 var ErrNoCall = errors.New("no such call was reserved")
 
+// ErrNoPermit is returned for a permit of another act: a fault of the caller.
+var ErrNoPermit = errors.New("budget: the permit is for another act")
+
 // Redis books the money of a fleet. It is safe for concurrent use.
 type Redis struct {
 	run        rediskit.Runner
@@ -31,7 +35,7 @@ type Redis struct {
 
 // NewRedis returns the books of a fleet.
 func NewRedis(run rediskit.Runner, ps rediskit.Partitions) (*Redis, error) {
-	s, err := rediskit.LoadAll(scripts, "reserve", "settle", "tick")
+	s, err := rediskit.LoadAll(scripts, "reserve", "settle", "tick", "set_budget")
 	if err != nil {
 		return nil, err
 	}
@@ -121,9 +125,15 @@ type Burn struct {
 // there and tells the burn.
 func (b *Redis) Tick(ctx context.Context, p int, now time.Time, s Settings) (Burn, error) {
 	length := cmp.Or(s.Window, 24*time.Hour)
+	own := "-"
+	if p != home {
+		if caps, err := b.capsOf(ctx, home, fleetCaps); err == nil { // else the clock goes on, and the next tick tries again
+			own = caps
+		}
+	}
 	reply, err := b.call(ctx, "tick", rediskit.Place{Slot: b.partitions.Slot(p)}, rediskit.Args{
 		"now": rediskit.Micros(now), "length": length.Microseconds(), "cap": money(s.OwnerCap), "running": number(s.OwnerRunning),
-		"fleet": money(s.FleetCap), "mode": "", "limit": "",
+		"fleet": money(s.FleetCap), "mode": "", "limit": "", "shares": b.partitions.Count, "own": own,
 	})
 	if err != nil {
 		return Burn{}, err
@@ -168,6 +178,54 @@ func (b *Redis) moneyIn(ctx context.Context, p int) (map[string]string, error) {
 	return m, rediskit.Unread(err)
 }
 
+// capsOf reads the limits of a name, as they were set, in one partition.
+func (b *Redis) capsOf(ctx context.Context, p int, name string) (string, error) {
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	caps, err := b.run.Client.HGet(cctx, b.partitions.Slot(p).Of("caps"), name).Result()
+	if errors.Is(err, redis.Nil) {
+		return "", nil
+	}
+	return caps, rediskit.Unread(err)
+}
+
+// allCaps reads the limits that were set in one partition, by name.
+func (b *Redis) allCaps(ctx context.Context, p int) (map[string]string, error) {
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	caps, err := b.run.Client.HGetAll(cctx, b.partitions.Slot(p).Of("caps")).Result()
+	return caps, rediskit.Unread(err)
+}
+
+// usage reads how far the windows of some names ("owner:ann", "total") are used
+// up, and how many of their jobs run and are held.
+func (b *Redis) usage(ctx context.Context, p int, m map[string]string, names []string) ([]usage, error) {
+	at, length := rediskit.Number(m["at"]), cmp.Or(rediskit.Number(m["length"]), day)
+	slot := b.partitions.Slot(p)
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	pipe := b.run.Client.Pipeline()
+	spent := pipe.HMGet(cctx, slot.Of("window", strconv.FormatInt(at-at%length, 10)), names...)
+	set := pipe.HMGet(cctx, slot.Of("holding"), names...)
+	var counters []string
+	for _, name := range names {
+		who := strings.TrimPrefix(strings.TrimPrefix(name, "total"), "owner:")
+		counters = append(counters, strings.TrimSpace("running "+who), strings.TrimSpace("held "+who))
+	}
+	alive := pipe.HMGet(cctx, slot.Of("alive"), counters...)
+	if _, err := pipe.Exec(cctx); err != nil {
+		return nil, rediskit.Unread(err)
+	}
+	out, n := make([]usage, len(names)), rediskit.Texts(alive.Val())
+	for i := range names {
+		out[i] = usage{
+			spent: amount(rediskit.Texts(spent.Val())[i]), reserved: amount(rediskit.Texts(set.Val())[i]),
+			running: int(rediskit.Number(n[2*i])), held: int(rediskit.Number(n[2*i+1])),
+		}
+	}
+	return out, nil
+}
+
 // mostLeases bounds how many running jobs a view looks at in one partition.
 const mostLeases = 1000
 
@@ -177,7 +235,7 @@ func (b *Redis) sheet(ctx context.Context, p int, q job.SpendQuery) (sheet, erro
 	if err != nil {
 		return sheet{}, err
 	}
-	s := sheet{at: rediskit.Number(money["at"]), owner: q.Owner, dim: q.By + ":", home: p == 0, money: money}
+	s := sheet{at: rediskit.Number(money["at"]), owner: q.Owner, dim: q.By + ":", home: p == home, money: money}
 	if q.By == job.ByLabel {
 		s.dim += q.Label + "="
 	}

@@ -29,11 +29,11 @@ func (b *Redis) Spend(ctx context.Context, q job.SpendQuery) (job.Spend, error) 
 		}
 		sheets, at = append(sheets, s), max(at, s.at)
 	}
-	home, err := b.moneyIn(ctx, 0)
+	fleet, err := b.moneyIn(ctx, home)
 	if err != nil {
 		return job.Spend{}, err
 	}
-	out := job.Spend{At: time.UnixMicro(at).UTC(), By: q.By, Breaker: breakerFrom(home)}
+	out := job.Spend{At: time.UnixMicro(at).UTC(), By: q.By, Breaker: breakerFrom(fleet)}
 	last := at / minute
 	for n := last - shown + 1; n <= last; n++ {
 		out.Minutes = append(out.Minutes, job.Minute{At: time.UnixMicro(n * minute).UTC()})

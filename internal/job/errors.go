@@ -49,6 +49,20 @@ func (b *Blocked) Error() string {
 	return fmt.Sprintf("a standing order (%s) refuses this job: %s", b.Order, b.Reason)
 }
 
+// CapReached is returned by a submit when the window of the owner, or of the
+// fleet, is used up.
+type CapReached struct {
+	// Of is "owner" or "fleet".
+	Of                   string
+	Cap, Spent, Reserved MicroUSD
+	Ends                 time.Time
+}
+
+func (c *CapReached) Error() string {
+	return fmt.Sprintf("%s spent and %s reserved of the %s's %s; the window ends at %s",
+		c.Spent, c.Reserved, c.Of, c.Cap, c.Ends.Format(time.RFC3339))
+}
+
 // AuthorityLost is returned for what would let something start while a gate
 // does not know what this process has seen of it: Redis lost data. An admin has
 // to look, and to adopt the gate.

@@ -84,6 +84,9 @@ type Breaker struct {
 	TrippedAt time.Time
 }
 
+// MaxCap is the highest cap of a window: a script can still count to it.
+const MaxCap = 1_000_000_000 * USD
+
 // Limits are what an owner, or the fleet, may have. nil is the default, or none.
 type Limits struct {
 	// Cap is the most that may be spent in a window.

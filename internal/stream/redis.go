@@ -68,7 +68,7 @@ func NewRedis(run rediskit.Runner, ps rediskit.Partitions, cfg Config) (*Redis, 
 
 // Submit accepts a job, once per (owner, submitter, idempotency key). It draws
 // the id unless the submission has one. It returns [*job.Conflict],
-// [*job.Frozen], [*job.Blocked] or [*job.AuthorityLost] when the job is refused,
+// [*job.Frozen], [*job.Blocked], [*job.CapReached] or [*job.AuthorityLost] when the job is refused,
 // [job.ErrUnavailable] when Redis did not take it, and with it
 // [job.ErrOutcomeUnknown] when nobody knows.
 func (s *Redis) Submit(ctx context.Context, sub job.Submission) (job.Admission, error) {
@@ -158,6 +158,11 @@ func (s *Redis) admission(p int, reply rediskit.Reply) (job.Admission, error) {
 		return job.Admission{}, &job.Frozen{Reason: reply.Str(0), Incident: reply.Str(1), Actor: reply.Str(2)}
 	case "lost":
 		return job.Admission{}, &job.AuthorityLost{Losses: []job.Loss{{Partition: p, Found: reply.Str(0)}}}
+	case "reached":
+		return job.Admission{}, &job.CapReached{
+			Of: reply.Str(0), Spent: job.MicroUSD(reply.Int(1)), Reserved: job.MicroUSD(reply.Int(2)), Cap: job.MicroUSD(reply.Int(3)),
+			Ends: rediskit.Time(reply.Str(4)),
+		}
 	default:
 		return job.Admission{}, &job.Blocked{Order: job.ID(reply.Str(0)), Reason: reply.Str(1)}
 	}

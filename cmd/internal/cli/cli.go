@@ -43,6 +43,7 @@ type commands struct {
 	Orders  ordersCommand  `cmd:"" group:"The fleet" help:"List the last kills, newest first."`
 	Receipt receiptCommand `cmd:"" group:"The fleet" help:"Show what an order has done so far."`
 	Spend   spendCommand   `cmd:"" group:"The fleet" help:"Show what is being spent, and by whom."`
+	Budget  budgetCommands `cmd:"" group:"The fleet" help:"Say what an owner, or all of them together, may spend in a window."`
 	Audit   auditCommands  `cmd:"" group:"The fleet" help:"List control acts, allowed and denied; verify, export and follow their log."`
 	Keys    keysCommand    `cmd:"" group:"The fleet" help:"Make, list and revoke API keys."`
 

@@ -44,6 +44,7 @@
 //	fleet.go     fleet, freeze, thaw
 //	resume.go    resume a parked job, with a raised budget
 //	spend.go     what is being spent, and by whom
+//	budget.go    what may be spent
 //	storedkeys.go  keys create, list, revoke
 //	keys.go      keys new
 package cli

@@ -143,6 +143,8 @@ func hintOf(p *client.Problem) string {
 		return "Leave --idempotency-key out to submit a new job; that key stands for job " + p.Job + "."
 	case client.ErrBlocked:
 		return "The order is " + p.Order + "; whoever issued it can lift it."
+	case client.ErrCapReached:
+		return "Wait for the next window, or as an admin raise the cap: gavel budget set OWNER --cap DOLLARS --reason …"
 	case client.ErrAuthorityLost:
 		return "See what is missing with gavel fleet. When that is settled, as an admin: gavel fleet adopt --reason …"
 	case client.ErrGateChanged:

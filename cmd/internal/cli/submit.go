@@ -90,13 +90,22 @@ func whereIn(raw []byte, err error) string {
 
 // dollars reads an amount exactly: money is never a float.
 func dollars(text string) (client.MicroUSD, error) {
-	r, ok := new(big.Rat).SetString(text)
-	if !ok || r.Sign() <= 0 {
+	m, err := amount("--budget", text)
+	if err == nil && m == 0 {
 		return 0, usage("--budget: %q is not an amount in dollars such as 2.50", text)
+	}
+	return m, err
+}
+
+// amount reads dollars, none included.
+func amount(flag, text string) (client.MicroUSD, error) {
+	r, ok := new(big.Rat).SetString(text)
+	if !ok || r.Sign() < 0 {
+		return 0, usage("%s: %q is not an amount in dollars such as 2.50", flag, text)
 	}
 	r.Mul(r, new(big.Rat).SetInt64(int64(client.USD)))
 	if !r.IsInt() || !r.Num().IsInt64() {
-		return 0, usage("--budget: %q cannot be counted in millionths of a dollar", text)
+		return 0, usage("%s: %q cannot be counted in millionths of a dollar", flag, text)
 	}
 	return client.MicroUSD(r.Num().Int64()), nil
 }

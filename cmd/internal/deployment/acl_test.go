@@ -29,16 +29,17 @@ const (
 // runsIn says which process runs a room's scripts, or one script of a room.
 func runsIn() map[string]string {
 	return map[string]string{
-		"audit":          "dispatcher",
-		"beat":           "dispatcher worker",
-		"budget":         "worker",
-		"budget/tick":    "dispatcher",
-		"control":        "dispatcher",
-		"execution":      "worker",
-		"keyring":        "dispatcher",
-		"lease":          "worker",
-		"stream":         "dispatcher",
-		"stream/promote": "worker",
+		"audit":             "dispatcher",
+		"beat":              "dispatcher worker",
+		"budget":            "worker",
+		"budget/tick":       "dispatcher",
+		"budget/set_budget": "dispatcher",
+		"control":           "dispatcher",
+		"execution":         "worker",
+		"keyring":           "dispatcher",
+		"lease":             "worker",
+		"stream":            "dispatcher",
+		"stream/promote":    "worker",
 	}
 }
 

@@ -1,11 +1,12 @@
 -- tick: (no job moves)
 -- Pushes the money's clock on, never back, and tells the burn: what was booked
 -- in this minute and the one before, and what is set aside. It also keeps the
--- settings that scripts read, and lets old buckets go.
--- KEYS:    money
+-- settings that scripts read, and lets old buckets go. `own` is the fleet's own
+-- cap as its first partition has it, for the others; '-' leaves it as it is.
+-- KEYS:    money caps
 -- READS:   holding
 -- MAKES:   minute day window
--- ARGV:    now length cap running fleet mode limit
+-- ARGV:    now length cap running fleet mode limit shares own
 -- REPLY:   at
 -- FLAGS:   allow-oom
 local m = redis.call('HMGET', K.money, 'at', 'minutes', 'days', 'windows', 'length')
@@ -30,8 +31,13 @@ while #windows > 3 do redis.call('UNLINK', P.window .. table.remove(windows, 1))
 
 redis.call('HSET', K.money, 'at', number(at), 'length', A.length, 'windows', table.concat(windows, ' '),
   'minutes', prune(P.minute, m[2], minute, 125), 'days', prune(P.day, m[3], day, 35))
-for name, value in pairs({ cap = A.cap, running = A.running, fleet = A.fleet, mode = A.mode, limit = A.limit }) do
+for name, value in pairs({ cap = A.cap, running = A.running, fleet = A.fleet, mode = A.mode, limit = A.limit, shares = A.shares }) do
   if value == '' then redis.call('HDEL', K.money, name) else redis.call('HSET', K.money, name, value) end
+end
+if A.own == '' then
+  redis.call('HDEL', K.caps, '*')
+elseif A.own ~= '-' then
+  redis.call('HSET', K.caps, '*', A.own)
 end
 return { 'at', number(at), redis.call('HGET', P.minute .. number(minute), 'total') or '0',
   redis.call('HGET', P.minute .. number(minute - 1), 'total') or '0', redis.call('HGET', K.holding, 'total') or '0' }

@@ -1,20 +1,27 @@
 -- cap: what may still be spent in the window of now. An owner's cap is their own
--- or the fleet's default; the partition's is its quota of the fleet's. nil is
--- none.
+-- or the fleet's default; a partition's is its share of the fleet's, which is
+-- its own or the default too. No cap is none.
 -- INCLUDE: gate spend
 local function window(cap, name)
+  cap = tonumber(cap or '')
+  if not cap then return {} end
   return {
-    cap = tonumber(cap or ''), spent = tonumber(redis.call('HGET', purse().window, name) or '0'),
+    cap = cap, spent = tonumber(redis.call('HGET', purse().window, name) or '0'),
     held = tonumber(redis.call('HGET', K.holding, name) or '0'),
   }
 end
 
-local function window_of(owner)
-  local own = string.match(redis.call('HGET', K.caps, owner) or '', '^cap=(%d+)')
-  return window(own or redis.call('HGET', K.money, 'cap') or nil, 'owner:' .. owner)
+local function set_cap(name, default)
+  local own = string.match(redis.call('HGET', K.caps, name) or '', '^cap=(%d+)')
+  return own or redis.call('HGET', K.money, default)
 end
 
-local function window_of_all() return window(redis.call('HGET', K.money, 'quota') or nil, 'total') end
+local function window_of(owner) return window(set_cap(owner, 'cap'), 'owner:' .. owner) end
+
+local function window_of_all()
+  local cap, shares = tonumber(set_cap('*', 'fleet') or ''), tonumber(redis.call('HGET', K.money, 'shares') or '1')
+  return window(cap and math.floor(cap / shares), 'total')
+end
 
 local function figures(w)
   return string.format('%d', w.spent), string.format('%d', w.held), string.format('%d', w.cap)

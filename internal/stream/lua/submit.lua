@@ -1,12 +1,13 @@
 -- submit: -> queued
 -- Accepts a job, once per idempotency key. The key is looked at before the gate,
 -- so that a retry of an accepted submit is answered while the fleet is frozen.
+-- An owner, or a fleet, whose window is used up gets nothing in.
 -- KEYS:    seq road wake live index alive owned idem
--- READS:   gate
--- MAKES:   job events
+-- READS:   gate money caps holding
+-- MAKES:   job events minute day window
 -- ARGV:    id owner submitter kind labels input budget max_attempts timeout digest floor idem_seconds seen
--- REPLY:   created exists conflict frozen blocked lost
--- INCLUDE: time gate count emit road knows
+-- REPLY:   created exists conflict frozen blocked lost reached
+-- INCLUDE: time gate count emit road knows cap
 local seen = redis.call('GET', K.idem)
 if seen then
   local id, digest = string.match(seen, '^(%S+) (%S+)$')
@@ -20,6 +21,13 @@ if gate().frozen then
 end
 local block = #gate().rules > 0 and blocking(A.owner, A.kind, cjson.decode(A.labels))
 if block then return { 'blocked', block.order, block.reason } end
+for _, of in ipairs({ 'owner', 'fleet' }) do
+  local w = of == 'owner' and window_of(A.owner) or of == 'fleet' and window_of_all()
+  if w.cap and w.spent + w.held >= w.cap then
+    local spent, held, cap = figures(w)
+    return { 'reached', of, spent, held, cap, purse().ends }
+  end
+end
 
 local t = now()
 local seq = redis.call('INCR', K.seq)
