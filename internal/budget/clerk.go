@@ -21,8 +21,9 @@ type Settings struct {
 	OwnerRunning       *int
 }
 
-// Clerk is what every dispatcher does for the money: it pushes the clock on and
-// lets old buckets go. All of it may be done by several at once.
+// Clerk is what every dispatcher does for the money: it pushes the clock on, lets
+// old buckets go, and brings parked jobs back when there is room again, a few at a
+// time. All of it may be done by several at once.
 type Clerk struct {
 	Books    *Redis
 	Settings Settings
@@ -38,8 +39,9 @@ func (k Clerk) Run(ctx context.Context) {
 	}
 	tick := time.NewTicker(k.Every)
 	defer tick.Stop()
+	after := map[int]string{}
 	for {
-		k.once(ctx)
+		k.once(ctx, after)
 		select {
 		case <-ctx.Done():
 			return
@@ -49,10 +51,21 @@ func (k Clerk) Run(ctx context.Context) {
 }
 
 // once does everything once. What Redis does not take now, the next time takes.
-func (k Clerk) once(ctx context.Context) {
+// after is where each partition's walk over its parked jobs goes on.
+func (k Clerk) once(ctx context.Context, after map[int]string) {
 	for _, p := range k.Books.partitions.All() {
 		if _, err := k.Books.Tick(ctx, p, time.Now(), k.Settings); err != nil {
 			k.Log.Debug("the money's clock was not pushed on", zap.Int("partition", p), zap.Error(err))
+			continue
+		}
+		back, next, err := k.Books.Readmit(ctx, p, after[p])
+		if err != nil {
+			k.Log.Debug("no parked jobs were brought back", zap.Int("partition", p), zap.Error(err))
+			continue
+		}
+		after[p] = next
+		if back > 0 {
+			k.Log.Info("jobs come back: their window has room again", zap.Int("partition", p), zap.Int("jobs", back))
 		}
 	}
 }

@@ -35,7 +35,7 @@ type Redis struct {
 
 // NewRedis returns the books of a fleet.
 func NewRedis(run rediskit.Runner, ps rediskit.Partitions) (*Redis, error) {
-	s, err := rediskit.LoadAll(scripts, "reserve", "settle", "tick", "set_budget")
+	s, err := rediskit.LoadAll(scripts, "reserve", "settle", "tick", "set_budget", "readmit")
 	if err != nil {
 		return nil, err
 	}
@@ -145,6 +145,26 @@ func (b *Redis) Tick(ctx context.Context, p int, now time.Time, s Settings) (Bur
 		PerMinute: burnt.of(job.MicroUSD(reply.Int(1)), 0, 1) + burnt.of(job.MicroUSD(reply.Int(2)), 1, 1),
 		Reserved:  job.MicroUSD(reply.Int(3)),
 	}, nil
+}
+
+// How many parked jobs one call of readmit looks at, and how many it brings back
+// at most: with four ticks a second some dozens a second, not all at once.
+const (
+	readmitLooks = 200
+	readmitMost  = 10
+)
+
+// Readmit brings back jobs of a partition that a window or the breaker had
+// parked, as far as there is room, and says where the next call goes on; "" and
+// "0" are the start.
+func (b *Redis) Readmit(ctx context.Context, p int, after string) (back int, next string, err error) {
+	reply, err := b.call(ctx, "readmit", rediskit.Place{Slot: b.partitions.Slot(p)}, rediskit.Args{
+		"after": cmp.Or(after, "0"), "limit": readmitLooks, "most": readmitMost,
+	})
+	if err != nil {
+		return 0, after, err
+	}
+	return int(reply.Int(0)), reply.Str(1), nil
 }
 
 // call runs a script with a deadline and wraps its errors.

@@ -149,3 +149,5 @@ func TestABucketHasABoundedNumberOfNames(t *testing.T) {
 }
 
 func redisZ(id string) redis.Z { return redis.Z{Score: 1, Member: id} }
+
+func zAt(seq int, id job.ID) redis.Z { return redis.Z{Score: float64(seq), Member: string(id)} }

@@ -65,6 +65,8 @@ func Moves() []Move {
 		{"promote", Delayed, Killed},
 		{"resume", Parked, Queued},
 		{"resume", Parked, Killed},
+		{"readmit", Parked, Queued}, // its owner's or the fleet's window has room again
+		{"readmit", Parked, Killed},
 		{"answer", Parked, Queued},
 		{"answer", Parked, Killed},
 

@@ -1,6 +1,8 @@
 -- park: running -> parked | killed
--- Puts a job aside without worker or lease, until it is resumed.
--- KEYS:    live leases road later alive over holding
+-- Puts a job aside without worker or lease, until it is resumed. One that a
+-- window's cap or the breaker keeps from its next call comes back by itself, see
+-- budget's readmit.
+-- KEYS:    live leases road later alive over holding short
 -- READS:   gate money
 -- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    id worker epoch reason questions
@@ -23,6 +25,7 @@ redis.call('HSET', k, 'state', 'parked', 'park_reason', A.reason, 'questions', A
   'last_end', claim_end(r, 'parked'))
 redis.call('ZREM', K.leases, A.id)
 redis.call('ZADD', K.later, '+inf', A.id)
+if A.reason == 'budget' and (redis.call('HGET', k, 'short_of') or 'job') ~= 'job' then redis.call('ZADD', K.short, r.seq, A.id) end
 moved(r.owner, 'running', 'parked')
 emit(A.id, 'job.parked', t, { reason = A.reason })
 return { 'parked' }

@@ -365,7 +365,9 @@ proctype people() {
 	:: atomic { state == parked && !blocked ->
 		if
 		/* MOVE answer: parked -> killed
-		 * MOVE answer: parked -> queued */
+		 * MOVE answer: parked -> queued
+		 * MOVE readmit: parked -> killed
+		 * MOVE readmit: parked -> queued */
 		:: ordered -> commit(killed)                                  /* MOVE resume: parked -> killed */
 		:: !ordered -> to(queued)                                     /* MOVE resume: parked -> queued */
 		fi }
