@@ -83,6 +83,10 @@ type Job struct {
 	MaxAttempts int               `json:"max_attempts"`
 	Grants      int               `json:"grants"`
 	Checkpoint  uint64            `json:"checkpoint"`
+	// ResumedFrom is the killed or failed job whose checkpoint ResumedSeq this one
+	// began at.
+	ResumedFrom string `json:"resumed_from,omitzero"`
+	ResumedSeq  uint64 `json:"resumed_from_seq,omitzero"`
 
 	Budget       MicroUSD `json:"budget_micro_usd"`
 	Reserved     MicroUSD `json:"reserved_micro_usd"`

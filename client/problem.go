@@ -36,6 +36,8 @@ const (
 	ErrNotParked ProblemType = "urn:gavel:problem:job-not-parked"
 	// ErrBudgetUsedUp: the job is resumed with a higher budget only.
 	ErrBudgetUsedUp ProblemType = "urn:gavel:problem:budget-used-up"
+	// ErrNoCheckpoint: the checkpoint is not kept, or the job has none.
+	ErrNoCheckpoint ProblemType = "urn:gavel:problem:no-checkpoint"
 	// ErrCheckpointDamaged: the checkpoint is kept and cannot be read.
 	ErrCheckpointDamaged ProblemType = "urn:gavel:problem:checkpoint-damaged"
 	// ErrCapReached: the owner's window, or the fleet's, is used up; Window says

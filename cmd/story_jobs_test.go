@@ -142,6 +142,26 @@ func (s scene) submitWord(args []string) error {
 	return so(done, rest[3:])
 }
 
+func (s scene) resumeWord(args []string) error {
+	opts, rest := options(args, "from", "seq", "budget", "key")
+	if err := need(rest, 2, "resume job who from=job"); err != nil {
+		return err
+	}
+	r := client.Resumption{IdempotencyKey: opts["key"]}
+	r.From, _ = strconv.ParseUint(opts["seq"], 10, 64)
+	budget, _ := strconv.ParseInt(opts["budget"], 10, 64)
+	r.Budget = client.MicroUSD(budget)
+	done, err := s.as(rest[1]).GoOn(context.Background(), s.id(opts["from"]), r)
+	if s.not {
+		return refusedWith(err, rest[2:])
+	}
+	if err != nil {
+		return err
+	}
+	s.script.Setenv(rest[0], done.ID)
+	return so(done, rest[2:])
+}
+
 func (s scene) manyWord(args []string) error {
 	if err := need(args, 4, "many n prefix who input"); err != nil {
 		return err

@@ -79,6 +79,8 @@ func vocabulary() map[string]word {
 		"happened": scene.happenedWord,
 		// killjob job who [wait=5s] [path=value…]: the receipt; [!] killjob job who problem.
 		"killjob": scene.killWord,
+		// [!] resume job who from=job [seq=] [budget=] [key=] path=value…: go on from a job that is over.
+		"resume": scene.resumeWord,
 		// killall who [wait=5s] [owner=…] [confirm=…] [key=…] [path=value…]; [!] killall
 		// who problem; with answer=lost nobody waits for the answer.
 		"killall": scene.killallWord,

@@ -50,7 +50,7 @@
 //	watch.go    the event stream of the fleet
 //	me.go       who the caller is
 //	checkpoints.go  the states a job can be resumed from
-//	resume.go   resume a parked job, with a raised budget
+//	resume.go   resume a parked job, go on from one that is over
 //	spend.go    what is being spent, and by whom
 //	budgets.go  what may be spent
 //	keys.go     API keys: made, listed, revoked

@@ -152,11 +152,18 @@ func ofMoney(err error) *Problem {
 }
 
 func ofCheckpoint(err error) *Problem {
-	var damaged *job.DamagedCheckpoint
-	if errors.As(err, &damaged) {
+	var (
+		damaged *job.DamagedCheckpoint
+		none    *job.NoCheckpoint
+	)
+	switch {
+	case errors.As(err, &damaged):
 		return problem(http.StatusConflict, typeDamaged, "The checkpoint is damaged", damaged.Error())
+	case errors.As(err, &none):
+		return problem(http.StatusConflict, typeNoCheckpoint, "There is no such checkpoint", none.Error())
+	default:
+		return nil
 	}
-	return nil
 }
 
 func ofRedis(err error) *Problem {

@@ -70,6 +70,7 @@ const (
 	typeNotOver          = "job-not-over"
 	typeNotParked        = "job-not-parked"
 	typeBudgetUsedUp     = "budget-used-up"
+	typeNoCheckpoint     = "no-checkpoint"
 	typeDamaged          = "checkpoint-damaged"
 	typeBlocked          = "blocked-by-order"
 	typeCapReached       = "cap-reached"

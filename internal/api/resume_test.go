@@ -2,6 +2,7 @@ package api
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -38,4 +39,93 @@ func TestAParkedJobIsResumedWithARaisedBudget(t *testing.T) {
 		}
 		require.Equal(t, want, kind(t, rec), body)
 	}
+}
+
+func TestAKilledJobGoesOnAsANewOne(t *testing.T) {
+	path := "/v1/jobs/" + string(deadJob) + "/resume"
+	for body, want := range map[string]struct {
+		seq    uint64
+		budget job.MicroUSD
+	}{`{}`: {4, 700}, `{"from":3}`: {3, 700}, `{"from":3,"budget_micro_usd":900}`: {3, 900}} {
+		w := newWorld()
+		d := open(t, w)
+		rec := call{method: "POST", path: path, body: body, as: "owner"}.on(d)
+		require.Equal(t, 202, rec.Code, rec.Body)
+		got := fieldsOf(t, rec)
+		require.Equal(t, "/v1/jobs/"+got["id"].(string), rec.Header().Get("Location"))
+		require.Equal(t, string(deadJob), got["resumed_from"])
+		require.NotEqual(t, string(deadJob), got["id"])
+		require.Equal(t, true, got["created"])
+		require.Len(t, w.submitted, 1)
+		s := w.submitted[0]
+		require.Equal(t, deadJob, s.From, body)
+		require.Equal(t, want.seq, s.FromSeq, "the newest that is sound, unless another is asked for")
+		require.Equal(t, want.budget, s.Budget)
+		require.Equal(t, "acme", s.Owner)
+		require.Equal(t, "alice", s.Submitter)
+		require.JSONEq(t, `{"problem":"x"}`, string(s.Input))
+		require.Equal(t, map[string]string{"batch": "nightly"}, s.Labels)
+		require.Equal(t, 4, s.MaxAttempts)
+		require.Equal(t, time.Minute, s.Timeout)
+		require.Contains(t, string(s.Who), "alice")
+
+		w.jobs[s.ID] = job.Job{ID: s.ID, State: job.Running}
+		again := call{method: "POST", path: path, body: body, as: "owner"}.on(d)
+		require.Equal(t, 200, again.Code, again.Body)
+		require.Equal(t, got["id"], fieldsOf(t, again)["id"])
+		require.Equal(t, "running", fieldsOf(t, again)["state"])
+		require.Len(t, w.submitted, 1)
+		require.Equal(t, typeConflict, kind(t, call{method: "POST", path: path, body: `{"budget_micro_usd":1}`, as: "owner"}.on(d)))
+	}
+}
+
+func TestWhatAResumptionIsRefusedFor(t *testing.T) {
+	path := "/v1/jobs/" + string(deadJob) + "/resume"
+	none := func(w *world) { w.kept = nil }
+	for _, c := range []struct {
+		call call
+		set  func(*world)
+		want string
+	}{
+		{call{path: path, body: `{"from":5}`}, nil, typeDamaged},
+		{call{path: path, body: `{"from":9}`}, nil, typeNoCheckpoint},
+		{call{path: path, body: `{}`}, none, typeNoCheckpoint},
+		{call{path: path, body: `{"from":-1}`}, nil, typeInvalid},
+		{call{path: path, body: `{}`, head: map[string]string{"Idempotency-Key": ""}}, nil, typeMalformed},
+		{call{path: path, body: `{}`}, func(w *world) { w.submitErr = &job.Frozen{} }, typeFrozen},
+		{call{path: path, body: `{}`}, func(w *world) { w.submitErr = &job.Blocked{} }, typeBlocked},
+		{call{path: path, body: `{}`}, func(w *world) { w.submitErr = &job.NoCheckpoint{Seq: 4} }, typeNoCheckpoint},
+		{call{path: path, body: `{}`}, func(w *world) { w.losses = []job.Loss{{}} }, typeAuthorityLost},
+		{call{path: path, body: `{}`}, func(w *world) { delete(w.receipts, anOrder) }, typeForbidden},
+		{call{path: "/v1/jobs/" + string(askJob) + "/resume", body: `{"from":3}`}, nil, typeInvalid},
+	} {
+		w := newWorld()
+		if c.set != nil {
+			c.set(w)
+		}
+		c.call.method, c.call.as = "POST", "owner"
+		require.Equal(t, c.want, kind(t, c.call.on(open(t, w))), c.call.body)
+		require.Empty(t, w.submitted)
+	}
+}
+
+// What was killed from above only an admin begins again; the owner's try is in
+// the audit.
+func TestOnlyAnAdminGoesOnFromAnAdminsKill(t *testing.T) {
+	path := "/v1/jobs/" + string(fellJob) + "/resume"
+	w := newWorld()
+	rec := call{method: "POST", path: path, body: `{}`, as: "owner"}.on(open(t, w))
+	require.Equal(t, typeForbidden, kind(t, rec))
+	require.Equal(t, ruleKilledFromAbove, w.denials[0].Rule)
+	require.Empty(t, w.submitted)
+	rec = call{method: "POST", path: path, body: `{}`, as: "admin"}.on(open(t, w))
+	require.Equal(t, 202, rec.Code)
+	require.Equal(t, "acme", w.submitted[0].Owner)
+	require.Equal(t, "root", w.submitted[0].Submitter)
+
+	w = newWorld()
+	j := w.jobs[fellJob]
+	j.State, j.Order = job.Failed, ""
+	w.jobs[fellJob] = j
+	require.Equal(t, 202, call{method: "POST", path: path, body: `{}`, as: "owner"}.on(open(t, w)).Code, "nobody killed it")
 }

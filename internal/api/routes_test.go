@@ -58,6 +58,9 @@ func TestEveryRouteForEverybody(t *testing.T) {
 		"POST /v1/kill-all {owner}                              401 403+ 403+ 403+ 403+ 202 403+ 202":   `{"scope":"owner","owner":"acme","reason":"r","confirm":"prod"}`,
 		"GET /v1/fleet                                          401 403 403 403 200 200 403 200":        "",
 		"POST " + jobs + string(aliceJob) + "/resume            401 404+ 409 409 404+ 409 404+ 404+":    `{"budget_micro_usd":9000000}`,
+		"POST " + jobs + string(deadJob) + "/resume             401 404+ 202 202 404+ 202 404+ 404+":    `{}`,
+		"POST " + jobs + string(fellJob) + "/resume             401 404+ 403+ 403+ 404+ 202 404+ 404+":  `{}`,
+		"POST " + jobs + string(overJob) + "/resume             401 404+ 409 409 404+ 409 404+ 404+":    `{}`,
 		"POST " + jobs + string(noJob) + "/resume               401 404+ 404+ 404+ 404+ 404+ 404+ 404+": `{}`,
 		"POST " + jobs + "nonsense/resume                       401 404+ 404+ 404+ 404+ 404+ 404+ 404+": `{}`,
 		"GET " + jobs + string(aliceJob) + "/checkpoints        401 404 200 200 200 200 404 200":        "",
@@ -129,11 +132,12 @@ func TestAStrangerLearnsNothing(t *testing.T) {
 		{method: "GET", path: "/v1/jobs/{}/checkpoints/3"},
 		{method: "POST", path: "/v1/jobs/{}/kill", body: goodKill},
 		{method: "POST", path: "/v1/jobs/{}/answer", body: goodAnswer},
+		{method: "POST", path: "/v1/jobs/{}/resume", body: `{}`},
 		{method: "GET", path: "/v1/orders/{}"},
 		{method: "GET", path: "/v1/orders/{}/events"},
 	} {
 		var seen []string
-		for _, id := range []job.ID{aliceJob, overJob, noJob, farJob, anOrder, allOrder, "nonsense"} {
+		for _, id := range []job.ID{aliceJob, overJob, deadJob, fellJob, noJob, farJob, anOrder, allOrder, "nonsense"} {
 			c := c
 			c.path, c.as = strings.Replace(c.path, "{}", string(id), 1), "stranger"
 			c.head = map[string]string{"X-Request-Id": "the-same-one"}

@@ -169,6 +169,9 @@ func digest(s job.Submission) string {
 	if err != nil { // plain values: it cannot fail
 		same = s.Input
 	}
+	if s.From != "" {
+		same = fmt.Appendf(same, " from %s %d", s.From, s.FromSeq)
+	}
 	sum := sha256.Sum256(same)
 	return hex.EncodeToString(sum[:])
 }

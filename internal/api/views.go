@@ -55,6 +55,8 @@ type jobView struct {
 	MaxAttempts int               `json:"max_attempts"`
 	Grants      int               `json:"grants" doc:"How often a worker began or resumed it"`
 	Checkpoint  uint64            `json:"checkpoint" doc:"Number of the last checkpoint"`
+	ResumedFrom string            `json:"resumed_from,omitempty" doc:"The killed or failed job whose checkpoint it began at"`
+	ResumedSeq  uint64            `json:"resumed_from_seq,omitempty" doc:"The number of that checkpoint"`
 	Timeout     float64           `json:"timeout_seconds,omitempty" doc:"Bound of one attempt"`
 
 	Budget   job.MicroUSD `json:"budget_micro_usd"`
@@ -83,7 +85,7 @@ func viewJob(j job.Job) jobView {
 		State: string(j.Visible()), ParkReason: j.ParkReason, BlockedBy: string(j.BlockedBy), Questions: value(asObject(j.Questions)),
 		Cause: j.Cause, Error: j.Error,
 		Attempts: j.Attempts, MaxAttempts: j.MaxAttempts, Grants: j.Grants, Checkpoint: j.Checkpoint,
-		Timeout: j.Timeout.Seconds(), Budget: j.Budget, Reserved: j.Reserved, Spent: j.Spent,
+		ResumedFrom: string(j.ResumedFrom), ResumedSeq: j.ResumedSeq, Timeout: j.Timeout.Seconds(), Budget: j.Budget, Reserved: j.Reserved, Spent: j.Spent,
 		Order: string(j.Order), KilledBy: j.KilledBy, KillReason: j.KillReason, KilledAt: at(j.KilledAt),
 		Verdict: string(j.Verdict), SpentAtOrder: j.SpentAtOrder,
 		CreatedAt: at(j.CreatedAt), QueuedAt: at(j.QueuedAt), GrantedAt: at(j.GrantedAt), DueAt: at(j.DueAt), EndedAt: at(j.EndedAt),

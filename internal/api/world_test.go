@@ -32,6 +32,8 @@ const (
 	noJob    = job.ID("0199f1c2-6c1e-7d3a-9b1e-5f2c8a6bff00")
 	askJob   = job.ID("0199f1c2-6c1e-7d3a-9b1e-5f2c8a6b1f00") // parked with two questions
 	farJob   = job.ID("0199f1c2-6c1e-7d3a-9b1e-5f2c8a6b0e07") // a partition that does not exist
+	deadJob  = job.ID("0199f1c2-6c1e-7d3a-9b1e-5f2c8a6b2f00") // killed by its owner
+	fellJob  = job.ID("0199f1c2-6c1e-7d3a-9b1e-5f2c8a6b3f00") // killed by a kill-all
 	anOrder  = job.ID("0199f1c2-6c1e-7d3a-9b1e-5f2c8a6bcc00") // over aliceJob
 	allOrder = job.ID("0199f1c2-6c1e-7d3a-9b1e-5f2c8a6bdd00") // over the fleet
 )
@@ -331,7 +333,7 @@ func (f fakeRaises) Raise(_ context.Context, id job.ID, budget job.MicroUSD, _ [
 
 func (f fakeKept) Checkpoints(_ context.Context, id job.ID) ([]job.Kept, error) {
 	defer f.lock()()
-	if id != overJob {
+	if id == aliceJob {
 		return nil, f.fail
 	}
 	return slices.Clone(f.kept), f.fail
@@ -341,7 +343,7 @@ func (f fakeKept) Checkpoint(_ context.Context, id job.ID, seq uint64) (job.Kept
 	defer f.lock()()
 	for _, k := range f.kept {
 		switch {
-		case id != overJob || k.Seq != seq:
+		case id == aliceJob || k.Seq != seq:
 		case !k.Sound:
 			return k, &job.DamagedCheckpoint{Seq: seq}
 		default:
@@ -458,14 +460,19 @@ func newWorld() *world {
 	over.ID, over.State, over.Result, over.Claim = overJob, job.Succeeded, []byte(`{"synthesis":"y"}`), job.Claim{}
 	asks := alice
 	asks.ID, asks.State, asks.ParkReason, asks.Questions, asks.Claim = askJob, job.Parked, "input", []byte(`["why?","how?"]`), job.Claim{}
+	dead := alice
+	dead.ID, dead.State, dead.Order, dead.Claim, dead.Budget = deadJob, job.Killed, anOrder, job.Claim{}, 700
+	dead.Labels, dead.MaxAttempts, dead.Timeout = map[string]string{"batch": "nightly"}, 4, time.Minute
+	fell := dead
+	fell.ID, fell.Order = fellJob, allOrder
 	return &world{
-		jobs: map[job.ID]job.Job{aliceJob: alice, overJob: over, askJob: asks},
+		jobs: map[job.ID]job.Job{aliceJob: alice, overJob: over, askJob: asks, deadJob: dead, fellJob: fell},
 		receipts: map[job.ID]job.Receipt{
 			anOrder: {
 				Order: job.Order{ID: anOrder, Scope: job.Scope{Kind: job.ScopeJob, Job: aliceJob}}, Job: &alice,
 				Stage: job.Quiesced, Verdict: job.Stopped, Tally: job.Tally{Targeted: 1, Stopped: 1},
 			},
-			allOrder: {Order: job.Order{ID: allOrder, Scope: job.Scope{Kind: job.ScopeFleet}}, Stage: job.Quiesced},
+			allOrder: {Order: job.Order{ID: allOrder, ByAdmin: true, Scope: job.Scope{Kind: job.ScopeFleet}}, Stage: job.Quiesced},
 		},
 		kept: []job.Kept{
 			{Checkpoint: job.Checkpoint{Seq: 3, Node: "s1/r1/risk", Data: []byte(`{"version":1}`)}, At: noon, Grant: 1, Size: 13, Stored: 120, Sound: true},

@@ -2,12 +2,14 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strconv"
 	"sync"
 	"time"
 
+	"github.com/rtfm-si/gavel/internal/access"
 	"github.com/rtfm-si/gavel/internal/job"
 	"github.com/rtfm-si/gavel/internal/rediskit"
 )
@@ -247,9 +249,21 @@ func orderFrom(id job.ID, f map[string]string) job.Order {
 		ID:    id,
 		Scope: job.Scope{Kind: job.ScopeKind(f["scope"]), Job: job.ID(f["job"]), Owner: scopeOwner(f), Selector: selectorFrom(f["selector"])},
 		Actor: f["actor"], Reason: f["reason"], Incident: f["incident"], Freeze: f["freeze"] == "1",
-		Check: f["check"], Expected: rediskit.Number(f["expected"]),
+		ByAdmin: byAdmin(f), Check: f["check"], Expected: rediskit.Number(f["expected"]),
 		RequestedAt: rediskit.Time(f["requested"]), RecordedAt: rediskit.Time(f["at"]),
 	}
+}
+
+// byAdmin is whether an order came from above its job. One whose author cannot
+// be read did.
+func byAdmin(f map[string]string) bool {
+	var who struct {
+		Roles []access.Role `json:"roles"`
+	}
+	if f["scope"] != string(job.ScopeJob) || json.Unmarshal([]byte(f["who"]), &who) != nil || len(who.Roles) == 0 {
+		return true
+	}
+	return slices.Contains(who.Roles, access.Admin) || slices.Contains(who.Roles, access.Operator)
 }
 
 // scopeOwner is the owner an order's scope names: the record of a single-job

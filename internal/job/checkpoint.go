@@ -18,6 +18,17 @@ type Kept struct {
 	Sound bool
 }
 
+// NoCheckpoint is returned for a resume from a checkpoint that is not kept; Seq
+// is 0 when the job has none that can be read.
+type NoCheckpoint struct{ Seq uint64 }
+
+func (n *NoCheckpoint) Error() string {
+	if n.Seq == 0 {
+		return "the job has no checkpoint to go on from; submit it again"
+	}
+	return fmt.Sprintf("checkpoint %d is not kept; list those that are", n.Seq)
+}
+
 // DamagedCheckpoint is returned for a checkpoint that is kept and cannot be
 // read; another one may be.
 type DamagedCheckpoint struct{ Seq uint64 }

@@ -24,6 +24,11 @@ type Submission struct {
 	// IdempotencyKey is scoped to (owner, submitter). Digest identifies the body
 	// it was first used with.
 	IdempotencyKey, Digest string
+	// From, when set, is a job of the same owner that was killed or failed: this
+	// one goes on from its checkpoint FromSeq. Who is written into the audit then.
+	From    ID
+	FromSeq uint64
+	Who     []byte
 }
 
 // Limits of a submission, checked at the door and stated in the API's errors.
@@ -61,6 +66,9 @@ type Job struct {
 	// Checkpoint is the number of the last accepted checkpoint; 0 is none.
 	Checkpoint uint64
 	Timeout    time.Duration
+	// ResumedFrom is the job whose checkpoint ResumedSeq this one began at.
+	ResumedFrom ID
+	ResumedSeq  uint64
 
 	Budget, Reserved, Spent MicroUSD
 

@@ -89,6 +89,9 @@ type Order struct {
 	Incident string
 	// Freeze: the gate was closed in the same step (fleet orders).
 	Freeze bool
+	// ByAdmin: it was issued by an operator, an admin or the fleet itself, and not
+	// by the owner or submitter of its one job.
+	ByAdmin bool
 	// Check is by what the caller showed to know what they do: "preview",
 	// "confirm" or "break-glass"; empty for a single job. Expected is how many
 	// jobs the preview counted. Both are for the audit.

@@ -21,7 +21,7 @@ const scanLimit = 2000
 // listed are the fields a list needs: everything but input and results.
 var listed = []string{ //nolint:gochecknoglobals // never written
 	"id", "owner", "submitter", "kind", "labels", "state", "seq", "worker", "epoch", "attempts", "max_attempts",
-	"grants", "checkpoint", "budget", "reserved", "spent", "order", "order_at", "order_by", "order_reason",
+	"grants", "checkpoint", "resumed_from", "resumed_seq", "budget", "reserved", "spent", "order", "order_at", "order_by", "order_reason",
 	"park_reason", "blocked_by", "outcome", "cause", "error", "killed_by", "kill_reason", "verdict", "created_at",
 	"queued_at", "granted_at", "due_at", "ended_at", "killed_at",
 }

@@ -68,7 +68,8 @@ func NewRedis(run rediskit.Runner, ps rediskit.Partitions, cfg Config) (*Redis, 
 
 // Submit accepts a job, once per (owner, submitter, idempotency key). It draws
 // the id unless the submission has one. It returns [*job.Conflict],
-// [*job.Frozen], [*job.Blocked], [*job.CapReached] or [*job.AuthorityLost] when the job is refused,
+// [*job.Frozen], [*job.Blocked], [*job.CapReached], [*job.NoCheckpoint] or
+// [*job.AuthorityLost] when the job is refused,
 // [job.ErrUnavailable] when Redis did not take it, and with it
 // [job.ErrOutcomeUnknown] when nobody knows.
 func (s *Redis) Submit(ctx context.Context, sub job.Submission) (job.Admission, error) {
@@ -89,7 +90,7 @@ func (s *Redis) Submit(ctx context.Context, sub job.Submission) (job.Admission, 
 	if err != nil {
 		return job.Admission{}, err
 	}
-	return s.admission(p, reply)
+	return s.admission(p, sub, reply)
 }
 
 // submitTwice sends a submit again when its reply was lost: the idempotency key
@@ -140,10 +141,11 @@ func (s *Redis) submitArgs(p int, sub job.Submission) (rediskit.Args, error) {
 		"labels": l, "input": sub.Input, "budget": int64(sub.Budget), "max_attempts": sub.MaxAttempts,
 		"timeout": sub.Timeout.Milliseconds(), "digest": sub.Digest, "floor": floor,
 		"idem_seconds": int64(s.cfg.IdempotencyFor.Seconds()), "seen": seen,
+		"from": string(sub.From), "from_seq": fromSeq(sub), "who": sub.Who,
 	}, nil
 }
 
-func (s *Redis) admission(p int, reply rediskit.Reply) (job.Admission, error) {
+func (s *Redis) admission(p int, sub job.Submission, reply rediskit.Reply) (job.Admission, error) {
 	switch reply.Word {
 	case "created":
 		s.mu.Lock()
@@ -156,6 +158,8 @@ func (s *Redis) admission(p int, reply rediskit.Reply) (job.Admission, error) {
 		return job.Admission{}, &job.Conflict{Existing: job.ID(reply.Str(0))}
 	case "frozen":
 		return job.Admission{}, &job.Frozen{Reason: reply.Str(0), Incident: reply.Str(1), Actor: reply.Str(2)}
+	case "gone":
+		return job.Admission{}, &job.NoCheckpoint{Seq: sub.FromSeq}
 	case "lost":
 		return job.Admission{}, &job.AuthorityLost{Losses: []job.Loss{{Partition: p, Found: reply.Str(0)}}}
 	case "reached":
@@ -166,6 +170,14 @@ func (s *Redis) admission(p int, reply rediskit.Reply) (job.Admission, error) {
 	default:
 		return job.Admission{}, &job.Blocked{Order: job.ID(reply.Str(0)), Reason: reply.Str(1)}
 	}
+}
+
+// fromSeq is empty for a job that begins at its beginning.
+func fromSeq(sub job.Submission) string {
+	if sub.From == "" {
+		return ""
+	}
+	return strconv.FormatUint(sub.FromSeq, 10)
 }
 
 // idem is the key of a submission's idempotency: a digest, because what people

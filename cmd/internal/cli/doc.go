@@ -42,7 +42,7 @@
 //	orders.go    orders, receipt, audit
 //	audit.go     audit verify, export, follow, key
 //	fleet.go     fleet, freeze, thaw
-//	resume.go    resume a parked job, with a raised budget
+//	resume.go    resume a parked job, go on from one that is over
 //	spend.go     what is being spent, and by whom
 //	budget.go    what may be spent
 //	storedkeys.go  keys create, list, revoke

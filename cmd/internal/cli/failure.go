@@ -149,6 +149,8 @@ func hintOf(p *client.Problem) string {
 		return "See what is missing with gavel fleet. When that is settled, as an admin: gavel fleet adopt --reason …"
 	case client.ErrGateChanged:
 		return "Look at it again with gavel fleet, and thaw if you still want to."
+	case client.ErrNoCheckpoint, client.ErrCheckpointDamaged:
+		return "See which are kept with: gavel checkpoints ID"
 	case client.ErrNotOver:
 		return "Follow it with gavel watch, or ask again later."
 	case client.ErrRedisUnavailable, client.ErrNotReady:

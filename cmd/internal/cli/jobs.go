@@ -116,6 +116,9 @@ func (d *desk) one(j client.Job, now time.Time) {
 	field("worker", "%s", j.Worker)
 	field("runs", "begun %s, %s, checkpoint %d", show.Count(int64(j.Grants), "time", "times"),
 		show.Count(int64(j.Attempts), "failed attempt", "failed attempts")+fmt.Sprintf(" of %d", j.MaxAttempts), j.Checkpoint)
+	if j.ResumedFrom != "" {
+		field("goes on", "from checkpoint %d of %s", j.ResumedSeq, j.ResumedFrom)
+	}
 	field("money", "%s spent, %s reserved, of %s", show.Money(j.Spent), show.Money(j.Reserved), show.Money(j.Budget))
 	field("created", "%s (%s ago)", show.Clock(j.CreatedAt, now), show.Age(j.CreatedAt, now))
 	if !j.EndedAt.IsZero() {

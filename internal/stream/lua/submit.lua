@@ -1,13 +1,15 @@
 -- submit: -> queued
 -- Accepts a job, once per idempotency key. The key is looked at before the gate,
 -- so that a retry of an accepted submit is answered while the fleet is frozen.
--- An owner, or a fleet, whose window is used up gets nothing in.
--- KEYS:    seq road wake live index alive owned idem
+-- An owner, or a fleet, whose window is used up gets nothing in. One that goes on
+-- from a checkpoint of a job that is over (`from`, `from_seq`) takes that over,
+-- with what its owner had answered; who did so is in the audit.
+-- KEYS:    seq road wake live index alive owned idem audit audit_n
 -- READS:   gate money caps holding
--- MAKES:   job events minute day window
--- ARGV:    id owner submitter kind labels input budget max_attempts timeout digest floor idem_seconds seen
--- REPLY:   created exists conflict frozen blocked lost reached
--- INCLUDE: time gate count emit road knows cap
+-- MAKES:   job events checkpoints minute day window
+-- ARGV:    id owner submitter kind labels input budget max_attempts timeout digest floor idem_seconds seen from from_seq who
+-- REPLY:   created exists conflict frozen blocked lost reached gone
+-- INCLUDE: time gate count emit road knows cap audit
 local seen = redis.call('GET', K.idem)
 if seen then
   local id, digest = string.match(seen, '^(%S+) (%S+)$')
@@ -28,6 +30,12 @@ for _, of in ipairs({ 'owner', 'fleet' }) do
     return { 'reached', of, spent, held, cap, purse().ends }
   end
 end
+local kept, old
+if A.from ~= '' then
+  old = redis.call('HMGET', P.job .. A.from, 'state', 'owner', 'answers')
+  kept = redis.call('HGET', P.checkpoints .. A.from, A.from_seq)
+  if not kept or old[2] ~= A.owner or (old[1] ~= 'killed' and old[1] ~= 'failed') then return { 'gone' } end
+end
 
 local t = now()
 local seq = redis.call('INCR', K.seq)
@@ -40,7 +48,16 @@ redis.call('ZADD', K.index, seq, A.id)
 redis.call('ZADD', K.owned, seq, A.id)
 redis.call('SET', K.idem, A.id .. ' ' .. A.digest, 'EX', A.idem_seconds)
 moved(A.owner, nil, 'queued')
-emit(A.id, 'job.queued', t, { owner = A.owner, kind = A.kind })
+if kept then
+  redis.call('HSET', P.checkpoints .. A.id, A.from_seq, kept)
+  redis.call('HSET', P.job .. A.id, 'resumed_from', A.from, 'resumed_seq', A.from_seq, 'checkpoint', A.from_seq,
+    'checkpoint_sum', string.match(kept, '^%S*'), 'answers', old[3] or '')
+  audit(t, 'resume', 'allowed', 'rule', '', 'who', A.who, 'scope', 'job', 'job', A.id, 'owner', A.owner, 'from', A.from,
+    'checkpoint', A.from_seq, 'budget', A.budget)
+  emit(A.id, 'job.queued', t, { owner = A.owner, kind = A.kind, resumed_from = A.from, checkpoint = A.from_seq })
+else
+  emit(A.id, 'job.queued', t, { owner = A.owner, kind = A.kind })
+end
 to_road(A.id, t, 'id', A.id, 'owner', A.owner, 'submitter', A.submitter, 'kind', A.kind,
   'labels', A.labels, 'input', A.input, 'budget', A.budget, 'max_attempts', A.max_attempts,
   'timeout', A.timeout, 'seq', seq, 'created_at', t, 'attempts', '0', 'spent', '0', 'reserved', '0')
