@@ -18,6 +18,10 @@ type Gate struct {
 	FrozenAt time.Time `json:"frozen_at,omitzero"`
 	// Head is what a thaw has to say it saw.
 	Head string `json:"head"`
+	// Rate is how many jobs may start in a second, of the whole fleet, since it was
+	// thawed at a rate; 0 for no bound. RateUntil is when that ends by itself.
+	Rate      float64   `json:"rate_per_second,omitzero"`
+	RateUntil time.Time `json:"rate_until,omitzero"`
 }
 
 // Worker is one worker of the fleet.
@@ -105,11 +109,20 @@ func (c *Client) Freeze(ctx context.Context, reason, incident string) (Gate, err
 // Thaw opens the gate if it is still the one whose [Gate.Head] was seen, and
 // returns [ErrGateChanged] otherwise. It is for admins.
 func (c *Client) Thaw(ctx context.Context, seen, reason string) (Gate, error) {
+	return c.ThawAtRate(ctx, seen, reason, 0, 0)
+}
+
+// ThawAtRate is Thaw, but that no more than perSecond jobs of the whole fleet
+// start in a second: for so long, or until the next thaw when that is 0. On an
+// open gate it sets the rate; [Client.Thaw] lifts it.
+func (c *Client) ThawAtRate(ctx context.Context, seen, reason string, perSecond float64, lasting time.Duration) (Gate, error) {
 	var out Gate
 	err := c.do(ctx, request{method: http.MethodPost, path: "/v1/fleet/thaw", key: orDrawn(""), body: struct {
-		Seen   string `json:"seen"`
-		Reason string `json:"reason"`
-	}{seen, reason}}, &out)
+		Seen   string  `json:"seen"`
+		Reason string  `json:"reason"`
+		Rate   float64 `json:"rate_per_second,omitempty"`
+		For    int64   `json:"for_seconds,omitempty"`
+	}{seen, reason, perSecond, seconds(lasting)}}, &out)
 	return out, err
 }
 

@@ -239,6 +239,9 @@ func TestAThawOfAnotherGateIsRefused(t *testing.T) {
 	rec = as(post("/v1/fleet/thaw", `{"reason":"r","seen":"4.d"}`), "admin").on(d)
 	require.Equal(t, "4.d", fieldsOf(t, rec)["head"])
 	require.Equal(t, false, fieldsOf(t, rec)["frozen"])
+	require.NotContains(t, fieldsOf(t, rec), "rate_per_second")
+	rec = as(post("/v1/fleet/thaw", `{"reason":"r","seen":"4.d","rate_per_second":2.5,"for_seconds":60}`), "admin").on(d)
+	require.InDelta(t, 2.5, fieldsOf(t, rec)["rate_per_second"], 0)
 }
 
 func TestRequestIDs(t *testing.T) {

@@ -137,6 +137,8 @@ func TestBadControlActsAreRefused(t *testing.T) {
 		{"all: freeze no bool", admin(all, `{"scope":"fleet","reason":"r","confirm":"prod","freeze":"no"}`), 422, typeInvalid, "true or false"},
 		{"freeze: no reason", admin("/v1/fleet/freeze", `{}`), 422, typeInvalid, "reason"},
 		{"thaw: nothing seen", admin("/v1/fleet/thaw", `{"reason":"r"}`), 422, typeInvalid, "seen"},
+		{"thaw: for how long, but no rate", admin("/v1/fleet/thaw", `{"reason":"r","seen":"1.a","for_seconds":60}`), 422, typeInvalid, "no rate"},
+		{"thaw: at a rate of nothing", admin("/v1/fleet/thaw", `{"reason":"r","seen":"1.a","rate_per_second":-1}`), 422, typeInvalid, "jobs per second"},
 	})
 }
 

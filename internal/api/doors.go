@@ -109,7 +109,7 @@ type Gate interface {
 	Freeze(ctx context.Context, p access.Permit, reason, incident, key string) (job.Gate, error)
 	// Thaw opens it if its heads, joined by commas, are still those seen, and
 	// returns *job.StaleGate otherwise. Opening an open gate changes nothing.
-	Thaw(ctx context.Context, p access.Permit, seen, reason, key string) (job.Gate, error)
+	Thaw(ctx context.Context, p access.Permit, t job.Thawing, key string) (job.Gate, error)
 	// Adopt says that the gates of now are the truth, after data were lost.
 	Adopt(ctx context.Context, p access.Permit, reason, key string) (job.Gate, error)
 	// Losses are the gates that do not know what this process has seen of them.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"go.uber.org/zap"
@@ -20,6 +21,9 @@ type freezeBody struct {
 type thawBody struct {
 	Seen   string `json:"seen" required:"true" doc:"The gate's head as you last saw it: a gate that changed since is not opened"`
 	Reason string `json:"reason" required:"true" maxLength:"1024"`
+	// A rate is a number in JSON; it is kept as text and as whole microseconds.
+	Rate float64 `json:"rate_per_second,omitempty" minimum:"0.001" maximum:"100000" doc:"How many jobs of the whole fleet may start in a second, each partition its share; on an open gate it sets the rate, and a thaw without it lifts it"`
+	For  int64   `json:"for_seconds,omitempty" minimum:"1" maximum:"2592000" doc:"How long the rate holds; without it until the next thaw"`
 }
 
 type auditQuery struct {
@@ -121,18 +125,22 @@ func (d *Door) thaw(ctx context.Context, _ *keyAllowed) (*answer[gateView], erro
 	if err := job.CheckText("seen", body.Seen, maxSeen); err != nil {
 		return nil, err
 	}
+	how := job.Thawing{Seen: body.Seen, Reason: body.Reason, Rate: body.Rate, For: time.Duration(body.For) * time.Second}
+	if err := how.Check(); err != nil {
+		return nil, invalid(err.Error())
+	}
 	deed, cancel := deed(ctx)
 	defer cancel()
 	permit, err := d.overFleet(deed, access.Thaw, body.Reason, "")
 	if err != nil {
 		return nil, err
 	}
-	g, err := d.cfg.Gate.Thaw(deed, permit, body.Seen, body.Reason, from(ctx).key)
+	g, err := d.cfg.Gate.Thaw(deed, permit, how, from(ctx).key)
 	if err != nil {
 		return nil, fmt.Errorf("thaw: %w", err)
 	}
 	d.log.Warn("thaw", zap.String("request", requestID(ctx)), zap.String("actor", permit.Actor().Subject),
-		zap.String("reason", body.Reason), zap.Strings("heads", g.Heads))
+		zap.String("reason", body.Reason), zap.Strings("heads", g.Heads), zap.Float64("rate", body.Rate), zap.Duration("for", how.For))
 	return &answer[gateView]{viewGate(g)}, nil
 }
 

@@ -207,10 +207,13 @@ type gateView struct {
 	Actor    string     `json:"actor,omitempty"`
 	FrozenAt *time.Time `json:"frozen_at,omitempty"`
 	Head     string     `json:"head" doc:"What a thaw has to say it saw"`
+
+	Rate      float64    `json:"rate_per_second,omitempty" doc:"How many jobs of the whole fleet may start in a second, since it was thawed at a rate"`
+	RateUntil *time.Time `json:"rate_until,omitempty" doc:"When that ends by itself"`
 }
 
 func viewGate(g job.Gate) gateView {
-	return gateView{g.Frozen, g.Reason, g.Incident, g.Actor, at(g.FrozenAt), strings.Join(g.Heads, ",")}
+	return gateView{g.Frozen, g.Reason, g.Incident, g.Actor, at(g.FrozenAt), strings.Join(g.Heads, ","), g.Rate, at(g.RateUntil)}
 }
 
 type workerView struct {

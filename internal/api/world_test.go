@@ -308,12 +308,12 @@ func (f fakeGate) Losses() []job.Loss {
 	return f.losses
 }
 
-func (f fakeGate) Thaw(_ context.Context, _ access.Permit, seen, _, _ string) (job.Gate, error) {
+func (f fakeGate) Thaw(_ context.Context, _ access.Permit, t job.Thawing, _ string) (job.Gate, error) {
 	defer f.lock()()
 	if f.thawErr != nil {
 		return job.Gate{}, f.thawErr
 	}
-	return job.Gate{Heads: []string{seen}}, f.fail
+	return job.Gate{Heads: []string{t.Seen}, Rate: t.Rate}, f.fail
 }
 
 func (f fakeRaises) Raise(_ context.Context, id job.ID, budget job.MicroUSD, _ []byte) (job.State, error) {

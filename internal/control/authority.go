@@ -167,7 +167,7 @@ func keeper(what string) []byte {
 func (c *Redis) freezeAgain(ctx context.Context, p int, s sight) error {
 	reply, err := c.again(ctx, "gate", rediskit.Place{Slot: c.partitions.Slot(p)}, rediskit.Args{
 		"act": "freeze", "seen": "", "actor": s.actor, "reason": s.reason, "incident": s.incident,
-		"mark": rand.Text(), "who": keeper("freeze"),
+		"mark": rand.Text(), "who": keeper("freeze"), "rate": "", "interval": "", "seconds": "",
 	})
 	if err == nil {
 		c.memory.saw(p, reply.Str(0))

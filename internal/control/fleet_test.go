@@ -111,7 +111,7 @@ type held struct {
 func (f *fleet) grant(ctx context.Context, p int, worker, nonce string, slots int) ([]held, error) {
 	reply, err := f.script(ctx, "grant", rediskit.Place{Slot: f.ps.Slot(p), Worker: worker},
 		rediskit.Args{"worker": worker, "nonce": nonce, "slots": slots, "scan": 4 * slots, "seen": ""})
-	if err != nil || reply.Word == "frozen" {
+	if err != nil || reply.Word == "frozen" || reply.Word == "paced" {
 		return nil, err
 	}
 	var out []held

@@ -5,7 +5,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rtfm-si/gavel/internal/access"
 	"github.com/rtfm-si/gavel/internal/job"
@@ -27,6 +30,13 @@ func (c *Redis) State(ctx context.Context) (job.Gate, error) {
 			g.Reason, g.Incident, g.Actor = f["reason"], f["incident"], f["actor"]
 			g.FrozenAt = rediskit.Time(f["frozen_at"])
 		}
+		until := rediskit.Time(f["rate_until"])
+		if rate, err := strconv.ParseFloat(f["rate"], 64); err == nil && g.Rate == 0 && (until.IsZero() || until.After(time.Now())) {
+			g.Rate, g.RateUntil = rate, until
+		}
+	}
+	if g.Frozen {
+		g.Rate, g.RateUntil = 0, time.Time{}
 	}
 	return g, nil
 }
@@ -39,7 +49,7 @@ func (c *Redis) Freeze(ctx context.Context, p access.Permit, reason, incident, k
 	}
 	var errs []error
 	for _, part := range c.partitions.All() {
-		_, err := c.again(ctx, "gate", rediskit.Place{Slot: c.partitions.Slot(part)}, gateArgs("freeze", "", p, reason, incident, key))
+		_, err := c.again(ctx, "gate", rediskit.Place{Slot: c.partitions.Slot(part)}, c.gateArgs("freeze", "", p, job.Thawing{Reason: reason}, incident, key))
 		if err != nil {
 			errs = append(errs, fmt.Errorf("partition %d: %w", part, err))
 		}
@@ -59,16 +69,20 @@ func (c *Redis) trusted() error {
 	return nil
 }
 
-// Thaw opens the gate if its heads, joined by commas, are still those the caller
-// saw, and returns [*job.StaleGate] otherwise.
-func (c *Redis) Thaw(ctx context.Context, p access.Permit, seen, reason, key string) (job.Gate, error) {
+// Thaw opens the gate if its heads are still those the caller saw, and returns
+// [*job.StaleGate] otherwise. At a rate, each partition lets its share of it
+// start; on an open gate it sets the rate, without one it lifts it.
+func (c *Redis) Thaw(ctx context.Context, p access.Permit, t job.Thawing, key string) (job.Gate, error) {
 	if !p.Allows(access.Thaw) {
 		return job.Gate{}, ErrNoPermit
+	}
+	if err := t.Check(); err != nil {
+		return job.Gate{}, fmt.Errorf("thaw: %w", err)
 	}
 	if err := c.trusted(); err != nil {
 		return job.Gate{}, err
 	}
-	heads := strings.Split(seen, ",")
+	heads := strings.Split(t.Seen, ",")
 	if len(heads) != c.partitions.Count {
 		now, err := c.State(ctx)
 		if err != nil {
@@ -77,7 +91,7 @@ func (c *Redis) Thaw(ctx context.Context, p access.Permit, seen, reason, key str
 		return job.Gate{}, &job.StaleGate{Now: strings.Join(now.Heads, ",")}
 	}
 	for part, head := range heads {
-		reply, err := c.again(ctx, "gate", rediskit.Place{Slot: c.partitions.Slot(part)}, gateArgs("thaw", head, p, reason, "", key))
+		reply, err := c.again(ctx, "gate", rediskit.Place{Slot: c.partitions.Slot(part)}, c.gateArgs("thaw", head, p, t, "", key))
 		if err != nil {
 			return job.Gate{}, fmt.Errorf("thaw partition %d: %w", part, err)
 		}
@@ -95,13 +109,20 @@ func (c *Redis) Thaw(ctx context.Context, p access.Permit, seen, reason, key str
 // gateArgs marks the act: by the caller's key, so that a retry is the same act.
 //
 //nolint:revive // the arguments of the script
-func gateArgs(act, seen string, p access.Permit, reason, incident, key string) rediskit.Args {
-	mark := rand.Text()
+func (c *Redis) gateArgs(act, seen string, p access.Permit, t job.Thawing, incident, key string) rediskit.Args {
+	args := rediskit.Args{
+		"act": act, "seen": seen, "actor": p.Actor().Subject, "reason": t.Reason, "incident": incident,
+		"mark": rand.Text(), "who": p.Who(), "rate": "", "interval": "", "seconds": "",
+	}
+	if t.Rate > 0 {
+		args["rate"] = strconv.FormatFloat(t.Rate, 'f', -1, 64)
+		args["interval"] = max(1, int64(math.Round(1e6*float64(c.partitions.Count)/t.Rate)))
+	}
+	if t.For > 0 {
+		args["seconds"] = int64(t.For / time.Second)
+	}
 	if key != "" {
-		mark = act + "-" + digest(p.Actor().Subject, key)
+		args["mark"] = act + "-" + digest(p.Actor().Subject, key, fmt.Sprint(args["rate"]), fmt.Sprint(args["seconds"]))
 	}
-	return rediskit.Args{
-		"act": act, "seen": seen, "actor": p.Actor().Subject, "reason": reason, "incident": incident,
-		"mark": mark, "who": p.Who(),
-	}
+	return args
 }

@@ -30,7 +30,7 @@ func drawDeeds(t *rapid.T, who string) []deed {
 		return deed{
 			what: rapid.SampledFrom([]string{
 				"submit", "submit", "submit", "submit", "grant", "grant", "finish", "release", "park", "retry", "resume", "promote",
-				"kill selector", "kill owner", "kill fleet", "kill job", "block", "lift", "sweep",
+				"kill selector", "kill owner", "kill fleet", "kill job", "block", "lift", "sweep", "pace",
 			}).Draw(t, "what"),
 			owner: rapid.SampledFrom(owners(5)).Draw(t, "owner"),
 			kind:  rapid.SampledFrom([]string{"talk", "walk"}).Draw(t, "kind"),
@@ -101,6 +101,8 @@ func (c *client) do(ctx context.Context, d deed) error {
 		return c.stand(ctx, d)
 	case "sweep":
 		return c.sweepAll(ctx)
+	case "pace":
+		return c.pace(ctx, d.n)
 	default:
 		return c.order(ctx, d)
 	}
@@ -167,6 +169,22 @@ func (c *client) stand(ctx context.Context, d deed) error {
 		return err
 	}
 	return c.liftAll(ctx, 1)
+}
+
+// pace sets a rate, or lifts it, on the gate as it was a moment ago.
+func (c *client) pace(ctx context.Context, n int) error {
+	g, err := c.State(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = c.Thaw(ctx, admin(access.Thaw, access.WholeFleet()), job.Thawing{
+		Seen: strings.Join(g.Heads, ","), Reason: "r", Rate: []float64{0, 5, 1000}[n%3],
+	}, "")
+	var stale *job.StaleGate
+	if errors.As(err, &stale) {
+		return nil
+	}
+	return err
 }
 
 // liftAll lifts what stands, looking again when the gate had changed.

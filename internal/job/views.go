@@ -2,6 +2,8 @@ package job
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"time"
 )
 
@@ -49,9 +51,48 @@ type Gate struct {
 	Frozen                  bool
 	Reason, Incident, Actor string
 	FrozenAt                time.Time
+	// Rate is how many jobs may start in a second, of the whole fleet, since it was
+	// thawed at a rate; 0 for no bound. It ends at RateUntil, or when that is zero
+	// with the next thaw.
+	Rate      float64
+	RateUntil time.Time
 	// Head is "number.random" of the last change, per partition.
 	Heads []string
 }
+
+// Thawing is how the gate is opened.
+type Thawing struct {
+	// Seen are the gate's heads, joined by commas, as the caller saw them.
+	Seen, Reason string
+	// Rate is how many jobs may start in a second, of the whole fleet; 0 for no
+	// bound.
+	Rate float64
+	// For is how long the rate holds, in whole seconds; 0 is until the next thaw.
+	For time.Duration
+}
+
+// What a rate can be.
+const (
+	MinRate = 0.001
+	MaxRate = 100_000
+	MaxFor  = 30 * 24 * time.Hour
+)
+
+// Check refuses a rate that nobody can mean.
+func (t Thawing) Check() error {
+	switch {
+	case t.Rate == 0 && t.For != 0:
+		return fmt.Errorf("%w: it says for how long the rate holds, and no rate", ErrBadRate)
+	case t.Rate != 0 && !(t.Rate >= MinRate && t.Rate <= MaxRate):
+		return fmt.Errorf("%w: %g jobs per second; want %g to %d", ErrBadRate, t.Rate, MinRate, MaxRate)
+	case t.For < 0 || t.For > MaxFor || t.For%time.Second != 0:
+		return fmt.Errorf("%w: it is to hold for %s; want whole seconds, at most %s", ErrBadRate, t.For, MaxFor)
+	}
+	return nil
+}
+
+// ErrBadRate is wrapped by [Thawing.Check].
+var ErrBadRate = errors.New("bad rate")
 
 // Loss is a gate that no longer knows what a process has seen of it.
 type Loss struct {

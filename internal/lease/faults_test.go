@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"regexp"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -316,4 +317,33 @@ func TestAStuckBlockingPoolDelaysNoRenewal(t *testing.T) {
 	}
 	stop()
 	waits.Wait()
+}
+
+// After a thaw at a rate a worker that was given nothing waits for the next turn,
+// not for a token: nobody is woken when a turn has come.
+func TestAWorkerWaitsForItsTurnAfterAThawAtARate(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	w := b.worker("w1", 4)
+	for range 3 {
+		b.submit()
+	}
+	require.NoError(t, b.direct.HSet(t.Context(), b.ps.Slot(0).Of("gate"), "rate", "5", "interval", "200000").Err())
+	require.NoError(t, b.direct.Del(t.Context(), b.ps.Slot(0).Of("wake")).Err())
+	took := 0
+	from := time.Now()
+	for n := 0; took < 3; n++ {
+		got, more, err := w.Grant(t.Context(), 0, "turn-"+strconv.Itoa(n), 5)
+		require.NoError(t, err)
+		took += len(got)
+		require.LessOrEqual(t, len(got), 1)
+		if !more && took < 3 {
+			woken, err := w.Wait(t.Context(), 0)
+			require.NoError(t, err)
+			require.True(t, woken)
+		}
+	}
+	require.GreaterOrEqual(t, time.Since(from), 390*time.Millisecond)
+	require.Less(t, time.Since(from), 400*time.Millisecond+2*slack)
+	require.Equal(t, "", b.direct.LPop(t.Context(), b.ps.Slot(0).Of("wake")).Val(), "nothing was pushed to wake anybody")
 }

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -30,6 +32,9 @@ type Redis struct {
 	partitions rediskit.Partitions
 	worker     string
 	scripts    map[string]*rediskit.Script
+
+	mu    sync.Mutex
+	paced map[int]time.Duration // how long the next start of a partition has to wait
 }
 
 // NewRedis returns the leases of one worker. The three clients of a process
@@ -54,7 +59,8 @@ const scanPerGrant = 4
 
 // Grant takes up to slots jobs from a partition's road. The nonce makes a retry
 // answer the same jobs; it is drawn anew for every other call. more is false
-// when the road was seen empty. While the gate is frozen nothing is granted.
+// when the road was seen empty. While the gate is frozen nothing is granted, and
+// after a thaw at a rate no faster than that; Wait then waits for the next.
 func (l *Redis) Grant(ctx context.Context, p int, nonce string, slots int) (granted []job.Granted, more bool, err error) {
 	cctx, cancel := rediskit.WithCall(ctx)
 	defer cancel()
@@ -64,6 +70,10 @@ func (l *Redis) Grant(ctx context.Context, p int, nonce string, slots int) (gran
 		return nil, false, rediskit.Unavailable(err)
 	}
 	if reply.Word == "frozen" || reply.Word == "lost" {
+		return nil, false, nil
+	}
+	if reply.Word == "paced" {
+		l.pace(p, time.Duration(reply.Int(0))*time.Microsecond)
 		return nil, false, nil
 	}
 	for i := 1; i < len(reply.Rest); i++ {
@@ -96,9 +106,50 @@ func (l *Redis) granted(v []any) job.Granted {
 	return job.Granted{Job: j, Claim: job.Claim{Worker: l.worker, Epoch: rediskit.Text(v[1])}, Bad: err}
 }
 
+// pace notes that nothing may start in a partition for a while.
+func (l *Redis) pace(p int, wait time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.paced == nil {
+		l.paced = map[int]time.Duration{}
+	}
+	l.paced[p] = wait
+}
+
+// unpaced takes what was noted.
+func (l *Redis) unpaced(p int) (wait time.Duration, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	wait, ok = l.paced[p]
+	delete(l.paced, p)
+	return wait, ok
+}
+
+// Many workers wait for the same turn: they come back spread over a while, and
+// never at once.
+const leastTurn = 10 * time.Millisecond
+
+// turn waits until one more may start after a thaw at a rate, for at most a
+// second.
+func turn(ctx context.Context, wait time.Duration) {
+	wait = max(wait, leastTurn)
+	wait += rand.N(wait) //nolint:gosec // jitter, not a secret
+	timer := time.NewTimer(min(wait, rediskit.BlockFor))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
 // Wait blocks until the partition may have work, for at most a second. It
-// consumes a wake token, never a job: losing one costs a poll interval.
+// consumes a wake token, never a job: losing one costs a poll interval. Where the
+// rate of a thaw keeps the next job, it waits for that one's turn.
 func (l *Redis) Wait(ctx context.Context, p int) (woken bool, err error) {
+	if wait, ok := l.unpaced(p); ok {
+		turn(ctx, wait)
+		return ctx.Err() == nil, nil
+	}
 	cctx, cancel := context.WithTimeout(ctx, rediskit.ReadDeadline)
 	defer cancel()
 	err = l.waits.BLPop(cctx, rediskit.BlockFor, l.partitions.Slot(p).Of("wake")).Err()

@@ -31,6 +31,7 @@ func Table() []Key {
 		{"meta", "", "hash", both, "never", "schema, partitions, fleet, cursor key"},
 		{"seq", "", "string", "dispatcher", "never", "last job number"},
 		{"gate", "", "hash", "dispatcher", "never", "frozen or open, rules, number.random"},
+		{"pace", "", "string", both, "with the thaw that follows", "when the next job may start, after a thaw at a rate"},
 		{"road", "", "stream", both, "never", "queued jobs, one entry each"},
 		{"wake", "", "list", both, "never", "tokens that wake idle workers, at most 64"},
 		{"aside", "", "stream", both, "trimmed to 1,000", "entries that were no job, with the reason"},

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -68,13 +69,32 @@ func fleetNotes(f client.Fleet) string {
 
 func gateLine(s *show.Screen, g client.Gate, now time.Time) string {
 	if !g.Frozen {
-		return s.Paint(show.Green, "open")
+		return s.Paint(show.Green, "open") + gatePace(g, now)
 	}
 	text := fmt.Sprintf(" by %s at %s: %s", show.Clean(g.Actor), show.Clock(g.FrozenAt, now), show.Clean(g.Reason))
 	if g.Incident != "" {
 		text += " (" + show.Clean(g.Incident) + ")"
 	}
 	return s.Paint(show.Red, "FROZEN") + text
+}
+
+// gatePace says how slowly jobs start, in the unit that gives a whole number.
+func gatePace(g client.Gate, now time.Time) string {
+	if g.Rate == 0 {
+		return ""
+	}
+	n, per := g.Rate, "second"
+	if n < 1 {
+		n, per = n*60, "minute"
+	}
+	if n < 1 {
+		n, per = n*60, "hour"
+	}
+	text := fmt.Sprintf(", but no more than %s start per %s", strconv.FormatFloat(math.Round(100*n)/100, 'f', -1, 64), per)
+	if !g.RateUntil.IsZero() {
+		text += ", until " + show.Clock(g.RateUntil, now)
+	}
+	return text
 }
 
 func headText(head string) string {
@@ -149,8 +169,25 @@ func (c *adoptCommand) Run(ctx context.Context, d *desk) error {
 }
 
 type thawCommand struct {
-	Reason string `name:"reason" short:"r" required:"" help:"Why; kept in the audit."`
-	Seen   string `name:"seen" placeholder:"HEAD" help:"Thaw only the gate that you saw (head in gavel fleet --json); default is the one of now."`
+	Reason string        `name:"reason" short:"r" required:"" help:"Why; kept in the audit."`
+	Seen   string        `name:"seen" placeholder:"HEAD" help:"Thaw only the gate that you saw (head in gavel fleet --json); default is the one of now."`
+	Rate   rate          `name:"rate" placeholder:"N/s" help:"Let no more jobs start than so many per second, minute or hour: 10/s, 30/m; a thaw without it lifts that."`
+	For    time.Duration `name:"for" placeholder:"10m" help:"How long the rate holds; default is until the next thaw."`
+}
+
+// rate is so many per second.
+type rate float64
+
+// UnmarshalText reads 10/s, 30/m, 5/h.
+func (r *rate) UnmarshalText(text []byte) error {
+	number, per, _ := strings.Cut(string(text), "/")
+	seconds, ok := map[string]float64{"s": 1, "m": 60, "h": 3600}[per]
+	n, err := strconv.ParseFloat(number, 64)
+	if err != nil || !ok || !(n > 0) {
+		return fmt.Errorf("%q is no rate; want so many per second, minute or hour, such as 10/s, 30/m or 5/h", text)
+	}
+	*r = rate(n / seconds)
+	return nil
 }
 
 // Run opens the gate.
@@ -164,12 +201,12 @@ func (c *thawCommand) Run(ctx context.Context, d *desk) error {
 		if err != nil {
 			return err
 		}
-		if !f.Gate.Frozen {
+		if !f.Gate.Frozen && f.Gate.Rate == 0 && c.Rate == 0 {
 			return d.gate(f.Gate)
 		}
 		c.Seen = f.Gate.Head
 	}
-	g, err := cl.Thaw(ctx, c.Seen, c.Reason)
+	g, err := cl.ThawAtRate(ctx, c.Seen, c.Reason, float64(c.Rate), c.For)
 	if err != nil {
 		return d.unheard(err)
 	}

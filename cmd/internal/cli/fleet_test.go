@@ -59,6 +59,13 @@ func TestKillAllWantsTheFleetsName(t *testing.T) {
 	w.gavel(dev.Admin, "thaw", "--reason", "mine", "--seen", "0.x").fails(codeRefused, "gavel fleet")
 	require.Contains(t, w.gavel(dev.Admin, "thaw", "--reason", "over").ok(), "the fleet is open")
 	require.Contains(t, w.gavel(dev.Admin, "thaw", "--reason", "over").ok(), "the fleet is open", "a fleet that is open needs no thaw")
+	w.gavel(dev.Admin, "thaw", "--reason", "over", "--rate", "fast").fails(codeUsage, "10/s")
+	w.gavel(dev.Admin, "thaw", "--reason", "over", "--for", "1m").ok()
+	for rate, says := range map[string]string{"10/s": "no more than 10 start per second, until", "30/m": "no more than 30 start per minute, until", "6/h": "no more than 6 start per hour, until"} {
+		require.Contains(t, w.gavel(dev.Admin, "thaw", "--reason", "slowly", "--rate", rate, "--for", "30m").ok(), says)
+	}
+	require.Contains(t, w.gavel(dev.Admin, "fleet").ok(), "no more than")
+	require.NotContains(t, w.gavel(dev.Admin, "thaw", "--reason", "faster").ok(), "no more than")
 }
 
 func TestKillAllOfOneOwnerSparesTheOthers(t *testing.T) {

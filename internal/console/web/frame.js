@@ -12,7 +12,7 @@ export function bar(actions) {
   const gate = state.fleet?.gate;
   return [
     h('a', { class: 'mark', href: '#/', title: 'To the overview' }, h('img', { src: 'icon.svg', alt: '', width: 20, height: 20 }), h('b', null, 'gavel'), h('span', { class: 'fleet' }, state.me.fleet)),
-    gate && h('span', { class: gate.frozen ? 'gate frozen' : 'gate open', id: 'gate' }, gate.frozen ? 'FROZEN' : 'open'),
+    gate && h('span', { class: gate.frozen ? 'gate frozen' : 'gate open', id: 'gate' }, gate.frozen ? 'FROZEN' : gate.rate_per_second ? `open, ${gate.rate_per_second}/s` : 'open'),
     fresh(),
     h('span', { class: 'grow' }),
     h('span', { class: 'levers' },

@@ -2,13 +2,14 @@
 -- Takes up to `slots` jobs from the road into leases, looking at no more than
 -- `scan` entries. Nothing is ever delivered and not granted: an entry is read,
 -- acknowledged and deleted in this one step. The nonce is the retry key. The
--- reply says whether more may be on the road.
--- KEYS:    road wake live leases later alive over aside attempt holding
+-- reply says whether more may be on the road; `paced` says in how many
+-- microseconds one more may start, after a thaw at a rate.
+-- KEYS:    road wake live leases later alive over aside attempt holding pace
 -- READS:   gate beat money
 -- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    worker nonce slots scan seen
--- REPLY:   granted frozen lost
--- INCLUDE: over record knows
+-- REPLY:   granted frozen paced lost
+-- INCLUDE: over record knows pace
 local last = redis.call('GET', K.attempt)
 if last and string.sub(last, 1, #A.nonce + 1) == A.nonce .. ' ' then
   local again = { 'granted', '1' }
@@ -19,6 +20,9 @@ if last and string.sub(last, 1, #A.nonce + 1) == A.nonce .. ' ' then
 end
 if not knows(A.seen) then return { 'lost', gate().number } end
 if gate().frozen then return { 'frozen' } end
+local pace = room_now()
+if pace and pace.room == 0 then return { 'paced', pace.wait } end
+local slots = math.min(tonumber(A.slots), pace and pace.room or math.huge)
 
 -- take: so many entries off the road, for good.
 local function take(count)
@@ -109,8 +113,8 @@ local function admit(entry)
 end
 
 local out, memo, left, empty = { 'granted', '1' }, { A.nonce }, tonumber(A.scan), false
-while left > 0 and not empty and #out - 2 < tonumber(A.slots) do
-  local want = math.min(left, tonumber(A.slots) - (#out - 2))
+while left > 0 and not empty and #out - 2 < slots do
+  local want = math.min(left, slots - (#out - 2))
   local entries, failed = take(want)
   if failed then return failed end
   left, empty = left - want, #entries < want
@@ -122,6 +126,7 @@ while left > 0 and not empty and #out - 2 < tonumber(A.slots) do
     end
   end
 end
+spent(pace, #out - 2)
 if #memo > 1 then redis.call('SET', K.attempt, table.concat(memo, ' '), 'EX', '60') end
 if empty then
   out[2] = '0'

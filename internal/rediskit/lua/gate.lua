@@ -12,13 +12,14 @@ end
 local gate_cache
 local function gate()
   if not gate_cache then
-    local v = redis.call('HMGET', K.gate, 'frozen', 'rules', 'number')
+    local v = redis.call('HMGET', K.gate, 'frozen', 'rules', 'number', 'interval', 'rate_until')
     local ok, rules = true, {}
     if v[2] and v[2] ~= '' then ok, rules = pcall(cjson.decode, v[2]) end
     ok = ok and type(rules) == 'table' and (next(rules) == nil or rules[1] ~= nil)
     for i = 1, ok and #rules or 0 do ok = ok and understood(rules[i]) end
     if not ok then error('the gate holds rules that this build cannot read: nothing starts until they are mended') end
-    gate_cache = { frozen = v[1] == '1', number = v[3] or '', rules = rules }
+    gate_cache = { frozen = v[1] == '1', number = v[3] or '', rules = rules,
+      interval = tonumber(v[4] or '') or 0, paced_until = tonumber(v[5] or '') or 0 }
   end
   return gate_cache
 end

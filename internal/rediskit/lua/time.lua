@@ -1,4 +1,5 @@
--- time: Redis's clock in microseconds, for people to read. No decision uses it.
+-- time: Redis's clock in microseconds, for people to read. No decision uses it
+-- but how fast a thawed gate lets jobs start, see pace.
 -- A script is one instant.
 local instant
 local function now()
