@@ -52,7 +52,7 @@ func build(dir string) error {
 	if raced {
 		args = append(args, "-race")
 	}
-	out, err := exec.Command("go", append(args, "./dispatcher", "./worker")...).CombinedOutput()
+	out, err := exec.Command("go", append(args, "./dispatcher", "./worker", "./gavel")...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}
@@ -69,7 +69,7 @@ func TestStories(t *testing.T) {
 func TestStoriesWithFourPartitions(t *testing.T) {
 	t.Parallel()
 	tell(t, 4, "testdata/submit_runs.txtar", "testdata/kill_by_owner.txtar", "testdata/kill_by_stranger.txtar",
-		"testdata/kill_all.txtar", "testdata/many_jobs_at_once.txtar", "testdata/sigkill_is_reclaimed_from_checkpoint.txtar",
+		"testdata/kill_all.txtar", "testdata/emergency_kill_all.txtar", "testdata/many_jobs_at_once.txtar", "testdata/sigkill_is_reclaimed_from_checkpoint.txtar",
 		"testdata/sigterm_drains_and_another_worker_resumes.txtar")
 }
 

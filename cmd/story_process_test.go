@@ -2,11 +2,15 @@ package cmd_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -152,4 +156,25 @@ func (p *process) exits() (int, error) {
 func (p *process) end() {
 	_ = p.cmd.Process.Kill() // it may have ended
 	<-p.gone
+}
+
+func (s scene) gavelWord(args []string) error {
+	if err := need(args, 3, "gavel code file word…"); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(binaries, "gavel"), args[2:]...)
+	cmd.Env = append(s.environment("dispatcher", s.variable, nil), "GAVEL_URL="+s.base, "GAVEL_KEY="+secretOf("adam"))
+	out, err := cmd.CombinedOutput()
+	if werr := os.WriteFile(s.script.MkAbs(args[1]), out, 0o600); werr != nil {
+		return werr
+	}
+	if cmd.ProcessState == nil {
+		return err
+	}
+	if code := strconv.Itoa(cmd.ProcessState.ExitCode()); code != args[0] {
+		return fmt.Errorf("it ended with %s, want %s, and said:\n%s", code, args[0], out)
+	}
+	return nil
 }

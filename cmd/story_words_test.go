@@ -94,6 +94,9 @@ func vocabulary() map[string]word {
 		"adopt": scene.adoptWord,
 		// audit job|- act allowed=n denied=n [path=value…]
 		"audit": scene.auditWord,
+		// gavel code file word…: what adam types at the machine of the dispatchers ends
+		// with the code; what it printed is in the file.
+		"gavel": scene.gavelWord,
 		// http file who METHOD path [body] [status=404] [under=2s] [Header~regexp]
 		"http": scene.httpWord,
 

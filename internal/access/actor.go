@@ -39,8 +39,8 @@ type Credential struct {
 	ID   string `json:"id"`
 }
 
-// Actor is who asks. It is made by an [Authenticator] only; From and RequestID
-// are filled in by the door.
+// Actor is who asks. It is made by an [Authenticator], or by [Emergency] where no
+// dispatcher is left to ask one; From and RequestID are filled in by the door.
 type Actor struct {
 	// Subject is the person or service.
 	Subject string
@@ -52,6 +52,16 @@ type Actor struct {
 	// From is the address the request came from.
 	From      string
 	RequestID string
+}
+
+// Emergency is whoever Redis let in as the dispatchers' own user, when there is no
+// dispatcher to ask: an admin by break-glass, who stops work and starts none. The
+// subject is what they say of themselves; the credential that counts is user's.
+func Emergency(subject, user, from, requestID string) Actor {
+	return Actor{
+		Subject: subject, Roles: []Role{Admin}, Credential: Credential{Kind: BreakGlass, ID: "redis-user-" + user},
+		From: from, RequestID: requestID,
+	}
 }
 
 // Has reports whether the actor has the role.

@@ -72,3 +72,13 @@ func Unread(err error) error {
 	}
 	return fmt.Errorf("%w: %w", job.ErrUnavailable, err)
 }
+
+// Forbidden reports whether Redis refused who asked, not what was asked: a wrong
+// password, or a user without the right.
+func Forbidden(err error) bool {
+	var said redis.Error
+	if !errors.As(err, &said) {
+		return false
+	}
+	return slices.ContainsFunc([]string{"NOPERM ", "NOAUTH ", "WRONGPASS "}, func(r string) bool { return strings.HasPrefix(said.Error(), r) })
+}

@@ -17,6 +17,9 @@ import (
 // says why and exits.
 var ErrUnfit = errors.New("this redis is not fit for a fleet")
 
+// ErrNoFleet is returned by [Find]: the name or the server is wrong.
+var ErrNoFleet = errors.New("no fleet of that name lives in this redis")
+
 // The schema versions this build can work with. Scripts only ever add.
 const (
 	SchemaMin = 1
@@ -61,6 +64,37 @@ func Establish(ctx context.Context, r Runner, ps Partitions) (Fleet, error) {
 	return f, nil
 }
 
+// Find reads what a Redis remembers of a fleet. Unlike [Establish] it creates
+// nothing and asks nothing of the server: whoever must stop a fleet takes it as
+// it is.
+func Find(ctx context.Context, r Runner, fleet string) (Fleet, error) {
+	f := Fleet{Partitions: Partitions{Fleet: fleet, Count: 1}}
+	if err := f.Partitions.Check(); err != nil {
+		return Fleet{}, fmt.Errorf("%w: %w", ErrUnfit, err)
+	}
+	m, err := r.Client.HGetAll(ctx, f.Partitions.Slot(0).Of("meta")).Result()
+	if err != nil {
+		return Fleet{}, fmt.Errorf("read the fleet's meta record: %w", Unread(err))
+	}
+	if len(m) == 0 {
+		return Fleet{}, fmt.Errorf("%w: %q", ErrNoFleet, fleet)
+	}
+	f.Partitions.Count, _ = strconv.Atoi(m["partitions"])
+	if err := f.Partitions.Check(); err != nil {
+		return Fleet{}, fmt.Errorf("%w: %w", ErrUnfit, err)
+	}
+	return f, f.takeSchema(m)
+}
+
+// takeSchema refuses a schema that this build does not know.
+func (f *Fleet) takeSchema(m map[string]string) error {
+	f.Schema, _ = strconv.Atoi(m["schema"])
+	if f.Schema < SchemaMin || f.Schema > SchemaMax {
+		return fmt.Errorf("%w: its schema is %s, this build works with %d to %d; use a build that matches", ErrUnfit, m["schema"], SchemaMin, SchemaMax)
+	}
+	return nil
+}
+
 func (f *Fleet) meet(ctx context.Context, c redis.UniversalClient, p int, key []byte) error {
 	k := f.Partitions.Slot(p).Of("meta")
 	pipe := c.Pipeline()
@@ -76,12 +110,10 @@ func (f *Fleet) meet(ctx context.Context, c redis.UniversalClient, p int, key []
 		return fmt.Errorf("%w: fleet %q was created with %s partitions, this process is configured for %d; the count is fixed for a fleet's life",
 			ErrUnfit, f.Partitions.Fleet, m["partitions"], f.Partitions.Count)
 	}
-	schema, _ := strconv.Atoi(m["schema"])
-	if schema < SchemaMin || schema > SchemaMax {
-		return fmt.Errorf("%w: its schema is %s, this build works with %d to %d; use a build that matches", ErrUnfit, m["schema"], SchemaMin, SchemaMax)
+	if err := f.takeSchema(m); err != nil {
+		return err
 	}
 	if p == 0 {
-		f.Schema = schema
 		f.CursorKey, _ = base64.StdEncoding.DecodeString(m["cursor_key"])
 	}
 	return nil

@@ -32,6 +32,27 @@ func TestAFleetIsEstablishedOnceAndFoundAgain(t *testing.T) {
 	}
 }
 
+func TestAFleetIsFoundAsItIsAndNeverMade(t *testing.T) {
+	server := redistest.Start(t)
+	run := rediskit.Runner{Client: server.Client(t), Profile: rediskit.Server}
+	_, err := rediskit.Find(t.Context(), run, server.Fleet)
+	require.ErrorIs(t, err, rediskit.ErrNoFleet)
+	ps := rediskit.Partitions{Fleet: server.Fleet, Count: 3}
+	meta := ps.Slot(0).Of("meta")
+	require.Zero(t, run.Client.Exists(t.Context(), meta).Val(), "to look for a fleet makes none")
+	_, err = rediskit.Establish(t.Context(), run, ps)
+	require.NoError(t, err)
+
+	f, err := rediskit.Find(t.Context(), run, server.Fleet)
+	require.NoError(t, err)
+	require.Equal(t, ps, f.Partitions, "nobody has to know how many partitions there are")
+	require.NoError(t, run.Client.HSet(t.Context(), meta, "schema", rediskit.SchemaMax+1).Err())
+	_, err = rediskit.Find(t.Context(), run, server.Fleet)
+	require.ErrorIs(t, err, rediskit.ErrUnfit)
+	_, err = rediskit.Find(t.Context(), run, "no name")
+	require.ErrorIs(t, err, rediskit.ErrUnfit)
+}
+
 func TestAFleetIsNotOpenedWithAnotherPartitionCount(t *testing.T) {
 	server := redistest.Start(t)
 	run := rediskit.Runner{Client: server.Client(t), Profile: rediskit.Server}

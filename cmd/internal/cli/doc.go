@@ -1,9 +1,9 @@
 // Package cli is the gavel command: what an operator, an owner or a script asks
 // of a fleet, and the fleets of gavel dev and gavel demo.
 //
-// It is a client: apart from dev, demo, the making of keys and the reading of
-// exported files, everything goes through package client to a dispatcher, which
-// alone decides who may do what.
+// It is a client: apart from dev, demo, the making of keys, the reading of
+// exported files and emergency, everything goes through package client to a
+// dispatcher, which alone decides who may do what.
 //
 // # Exit codes
 //
@@ -39,6 +39,7 @@
 //	answer.go    answers to a job that asks its owner
 //	checkpoints.go  list and read checkpoints
 //	kill.go      kill, kill-all
+//	emergency.go kill-all without a dispatcher
 //	orders.go    orders, receipt, audit
 //	audit.go     audit verify, export, follow, key
 //	fleet.go     fleet, freeze, thaw

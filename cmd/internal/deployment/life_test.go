@@ -33,7 +33,7 @@ type fleet struct {
 }
 
 func (f *fleet) redis(user string) settings.Redis {
-	return settings.Redis{URL: f.url(user), Fleet: "gavel", Partitions: 1}
+	return settings.Redis{Address: settings.Address{URL: f.url(user), Fleet: "gavel"}, Partitions: 1}
 }
 
 func startFleet(t *testing.T) *fleet {

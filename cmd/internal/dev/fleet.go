@@ -77,7 +77,7 @@ func (f *Fleet) start(ctx context.Context) error {
 
 // redis is the settings of the real one, or of a new embedded one.
 func (f *Fleet) redis() (settings.Redis, error) {
-	r := settings.Redis{URL: f.cfg.Redis, Fleet: f.cfg.Fleet, Partitions: 1, Profile: rediskit.Server}
+	r := settings.Redis{Address: settings.Address{URL: f.cfg.Redis, Fleet: f.cfg.Fleet}, Partitions: 1, Profile: rediskit.Server}
 	if r.URL != "" {
 		return r, nil
 	}

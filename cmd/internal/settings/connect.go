@@ -41,16 +41,7 @@ func (r Redis) Connect(ctx context.Context, name string, conns Conns, lag time.D
 	if r.Profile == "" {
 		r.Profile = rediskit.Server
 	}
-	cfg := rediskit.Config{URL: r.URL, Master: r.Master, Cluster: r.Cluster, JobConns: conns.Jobs, ControlConns: conns.Control, ClientName: name}
-	if r.CA != "" {
-		pool, err := ReadCA(r.CA)
-		if err != nil {
-			return Fleet{}, err
-		}
-		cfg.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
-	}
-	redis.SetLogger(redisLog{log})
-	clients, err := rediskit.Open(cfg)
+	clients, err := r.open(name, conns, log)
 	if err != nil {
 		return Fleet{}, err
 	}
@@ -81,6 +72,41 @@ func (r Redis) Connect(ctx context.Context, name string, conns Conns, lag time.D
 	}
 	for _, w := range f.Warnings {
 		log.Warn("redis: " + w)
+	}
+	return f, nil
+}
+
+// open builds the three clients; it does not connect.
+func (a Address) open(name string, conns Conns, log *zap.Logger) (rediskit.Clients, error) {
+	cfg := rediskit.Config{URL: a.URL, Master: a.Master, Cluster: a.Cluster, JobConns: conns.Jobs, ControlConns: conns.Control, ClientName: name}
+	if a.CA != "" {
+		pool, err := ReadCA(a.CA)
+		if err != nil {
+			return rediskit.Clients{}, err
+		}
+		cfg.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	redis.SetLogger(redisLog{log})
+	clients, err := rediskit.Open(cfg)
+	if err != nil {
+		return rediskit.Clients{}, fmt.Errorf("open redis: %w", err)
+	}
+	return clients, nil
+}
+
+// Find connects to a fleet that is there, however unfit its Redis, and asks
+// once: it is for an emergency, and creates nothing. It returns
+// [rediskit.ErrNoFleet] where no fleet of that name is.
+func (a Address) Find(ctx context.Context, name string, log *zap.Logger) (Fleet, error) {
+	clients, err := a.open(name, Conns{}, log)
+	if err != nil {
+		return Fleet{}, err
+	}
+	f := Fleet{Clients: clients, Profile: rediskit.Server}
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	if f.Fleet, err = rediskit.Find(cctx, f.Runner(), a.Fleet); err != nil {
+		return Fleet{}, errors.Join(err, clients.Close())
 	}
 	return f, nil
 }

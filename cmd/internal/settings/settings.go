@@ -8,14 +8,19 @@ import (
 	"github.com/rtfm-si/gavel/internal/telemetry"
 )
 
-// Redis says which Redis, and which fleet in it.
+// Address says which Redis, and which fleet in it.
+type Address struct {
+	URL     string `name:"redis" env:"GAVEL_REDIS_URL" default:"redis://127.0.0.1:6379" help:"Redis: redis://[user:password@]host:port[/db], rediss:// for TLS; several host:port separated by commas for Sentinel and Cluster."`
+	Master  string `name:"redis-master" env:"GAVEL_REDIS_MASTER" help:"Name of the Sentinel master; selects Sentinel."`
+	Cluster bool   `name:"redis-cluster" env:"GAVEL_REDIS_CLUSTER" help:"The URL names nodes of a Redis Cluster."`
+	CA      string `name:"redis-ca" env:"GAVEL_REDIS_CA" type:"path" help:"File with the CA certificates (PEM) that Redis's certificate is checked against, for rediss://."`
+	Fleet   string `name:"fleet" env:"GAVEL_FLEET" default:"gavel" help:"Name of the fleet: the prefix of its keys, and what a kill-all must repeat."`
+}
+
+// Redis is what a process of a fleet is told of its Redis.
 type Redis struct {
-	URL        string `name:"redis" env:"GAVEL_REDIS_URL" default:"redis://127.0.0.1:6379" help:"Redis: redis://[user:password@]host:port[/db], rediss:// for TLS; several host:port separated by commas for Sentinel and Cluster."`
-	Master     string `name:"redis-master" env:"GAVEL_REDIS_MASTER" help:"Name of the Sentinel master; selects Sentinel."`
-	Cluster    bool   `name:"redis-cluster" env:"GAVEL_REDIS_CLUSTER" help:"The URL names nodes of a Redis Cluster."`
-	CA         string `name:"redis-ca" env:"GAVEL_REDIS_CA" type:"path" help:"File with the CA certificates (PEM) that Redis's certificate is checked against, for rediss://."`
-	Fleet      string `name:"fleet" env:"GAVEL_FLEET" default:"gavel" help:"Name of the fleet: the prefix of its keys, and what a kill-all must repeat."`
-	Partitions int    `name:"partitions" env:"GAVEL_PARTITIONS" default:"1" help:"Number of partitions, 1-256; fixed when the fleet is created."`
+	Address    `embed:""`
+	Partitions int `name:"partitions" env:"GAVEL_PARTITIONS" default:"1" help:"Number of partitions, 1-256; fixed when the fleet is created."`
 	// Profile is set by gavel dev for its embedded Redis.
 	Profile rediskit.Profile `kong:"-"`
 }

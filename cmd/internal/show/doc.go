@@ -19,6 +19,7 @@
 //	story.go           the events of a job as they happen
 //	contents.go        what each kind of event says
 //	receipt.go         what an order did
+//	progress.go        an order as it fills up
 //	audit.go           who did what
 //	markdown.go        a report
 package show

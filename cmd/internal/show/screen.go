@@ -62,6 +62,17 @@ func (s *Screen) Line(format string, args ...any) {
 	}
 }
 
+// Over writes a line over the one that the cursor is on; an empty one clears it.
+// It is for terminals.
+func (s *Screen) Over(text string) {
+	if s.err != nil {
+		return
+	}
+	if _, err := fmt.Fprint(s.out, "\r\x1b[K"+text); err != nil {
+		s.err = fmt.Errorf("write: %w", err)
+	}
+}
+
 // Block writes a text of several lines as it is, cleaned.
 func (s *Screen) Block(text string) { s.Line("%s", strings.TrimRight(CleanBlock(text), "\n")) }
 
