@@ -68,6 +68,7 @@ type Fleet struct {
 	Workers    []Worker        `json:"workers"`
 	Jobs       map[State]int64 `json:"jobs"` // live ones
 	OpenOrders []string        `json:"open_orders"`
+	Breaker    Breaker         `json:"breaker"`
 	// At is when this was seen, on the dispatcher's clock.
 	At time.Time `json:"at,omitzero"`
 	// NoProgress is how many running jobs showed no sign of life for more than

@@ -53,10 +53,14 @@ type Window struct {
 
 // Breaker is what stops the fleet when it burns too fast.
 type Breaker struct {
-	Mode      string     `json:"mode"` // off, alert, freeze, park or kill
-	Limit     *MicroUSD  `json:"limit_micro_usd_per_minute"`
+	Mode  string    `json:"mode"` // off, alert, freeze, park or kill
+	Limit *MicroUSD `json:"limit_micro_usd_per_minute"`
+	// Burn is what counts against it: booked in the last 60 s, and reserved for
+	// calls in flight.
+	Burn      MicroUSD   `json:"burn_micro_usd_per_minute"`
 	Tripped   bool       `json:"tripped"`
 	TrippedAt *time.Time `json:"tripped_at"`
+	Reason    string     `json:"reason,omitzero"`
 }
 
 // SpentMinute is what was spent in one minute.

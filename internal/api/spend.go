@@ -42,8 +42,14 @@ func viewWindow(w job.Window, perMinute job.MicroUSD) windowView {
 type breakerView struct {
 	Mode      string        `json:"mode" enum:"off,alert,freeze,park,kill"`
 	Limit     *job.MicroUSD `json:"limit_micro_usd_per_minute" nullable:"true"`
+	Burn      job.MicroUSD  `json:"burn_micro_usd_per_minute" doc:"What counts against the limit: booked in the last 60 s, and reserved for calls in flight"`
 	Tripped   bool          `json:"tripped"`
 	TrippedAt *time.Time    `json:"tripped_at" nullable:"true"`
+	Reason    string        `json:"reason,omitempty" doc:"Why it tripped"`
+}
+
+func viewBreaker(b job.Breaker) breakerView {
+	return breakerView{b.Mode, b.Limit, b.Burn, b.Tripped, at(b.TrippedAt), b.Reason}
 }
 
 type minuteView struct {
@@ -74,7 +80,7 @@ func viewSpend(s job.Spend, by string) spendView {
 		At:      s.At,
 		Now:     spendNowView{s.PerMinute, s.Baseline, s.LastFive, s.Today, s.Reserved, s.Estimated},
 		Window:  viewWindow(s.Window, s.PerMinute),
-		Breaker: breakerView{s.Breaker.Mode, s.Breaker.Limit, s.Breaker.Tripped, at(s.Breaker.TrippedAt)},
+		Breaker: viewBreaker(s.Breaker),
 		Minutes: []minuteView{}, By: by, Top: []spenderView{},
 	}
 	for _, m := range s.Minutes {

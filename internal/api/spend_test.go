@@ -16,7 +16,7 @@ func TestSpendIsToldInTheseWords(t *testing.T) {
 		"now":{"micro_usd_per_minute":600,"baseline_micro_usd_per_minute":9,"last_5m_micro_usd":3000,"today_micro_usd":5000,
 			"reserved_micro_usd":61,"estimated_micro_usd":14},
 		"window":{"cap_micro_usd":8000,"spent_micro_usd":5000,"reserved_micro_usd":61,"length_seconds":86400,"ends_at":"2026-11-24T00:00:00Z","seconds_to_cap":293.9},
-		"breaker":{"mode":"freeze","limit_micro_usd_per_minute":500,"tripped":true,"tripped_at":"2026-11-23T12:00:00Z"},
+		"breaker":{"mode":"freeze","limit_micro_usd_per_minute":500,"burn_micro_usd_per_minute":661,"tripped":true,"tripped_at":"2026-11-23T12:00:00Z","reason":"it burns"},
 		"minutes":[{"at":"2026-11-23T12:00:00Z","micro_usd":600}],
 		"by":"label:batch",
 		"top":[{"name":"acme","micro_usd_per_minute":600,"last_5m_micro_usd":3000,"today_micro_usd":5000,"running":2}]}`, rec.Body.String())

@@ -244,6 +244,7 @@ type fleetView struct {
 	Jobs       map[string]int64 `json:"jobs" doc:"Live jobs by state"`
 	OpenOrders []string         `json:"open_orders" doc:"Orders not yet quiesced"`
 	Losses     []lossView       `json:"losses,omitempty" doc:"Gates that do not know what the dispatcher that answers has seen of them: Redis lost data"`
+	Breaker    breakerView      `json:"breaker"`
 
 	At           *time.Time `json:"at" doc:"When this was seen, on the dispatcher's clock"`
 	NoProgress   int        `json:"no_progress" doc:"Running jobs without a sign of life for more than two minutes"`
@@ -263,7 +264,7 @@ type lossView struct {
 func viewFleet(f job.Fleet) fleetView {
 	v := fleetView{
 		Name: f.Name, Partitions: f.Partitions, Gate: viewGate(f.Gate), Slots: f.Slots,
-		Workers: []workerView{}, Jobs: map[string]int64{}, OpenOrders: []string{},
+		Workers: []workerView{}, Jobs: map[string]int64{}, OpenOrders: []string{}, Breaker: viewBreaker(f.Breaker),
 		At: at(f.At), NoProgress: f.NoProgress, QueuedOldest: f.QueuedOldest.Seconds(), Reclaimed: f.Reclaimed,
 		ControlLag: f.ControlLag.Seconds(), Redis: f.RedisTook.Seconds(),
 	}

@@ -359,7 +359,7 @@ func (f fakeBooks) Spend(_ context.Context, q job.SpendQuery) (job.Spend, error)
 	return job.Spend{
 		At: noon, PerMinute: 600, Baseline: 9, LastFive: 3000, Today: 5000, Reserved: 61, Estimated: 14, By: q.By,
 		Window:  job.Window{Cap: new(job.MicroUSD(8000)), Spent: 5000, Reserved: 61, Length: 24 * time.Hour, Ends: noon.Add(12 * time.Hour)},
-		Breaker: job.Breaker{Mode: "freeze", Limit: new(job.MicroUSD(500)), Tripped: true, TrippedAt: noon},
+		Breaker: job.Breaker{Mode: "freeze", Limit: new(job.MicroUSD(500)), Burn: 661, Tripped: true, TrippedAt: noon, Reason: "it burns"},
 		Minutes: []job.Minute{{At: noon, Spent: 600}},
 		Top:     []job.Spender{{Name: "acme", PerMinute: 600, LastFive: 3000, Today: 5000, Running: 2}},
 	}, f.fail
@@ -388,6 +388,7 @@ func (f fakeFleet) View(context.Context) (job.Fleet, error) {
 		Name: "prod", Partitions: 1, Jobs: map[job.State]int64{job.Running: 1}, NoProgress: 3, QueuedOldest: 4 * time.Minute,
 		Reclaimed: 2, ControlLag: 80 * time.Millisecond, RedisTook: 600 * time.Microsecond, At: time.Unix(1_764_000_000, 0),
 		Losses:  f.losses,
+		Breaker: job.Breaker{Mode: "park", Limit: new(job.MicroUSD(500)), Burn: 9},
 		Workers: []job.WorkerView{{ID: "w1", NoProgress: 3, TrustLeft: 7 * time.Second, LeaseLeft: 12 * time.Second}},
 	}, f.fail
 }

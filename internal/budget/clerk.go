@@ -19,14 +19,24 @@ type Settings struct {
 	// have running. nil is no limit.
 	OwnerCap, FleetCap *job.MicroUSD
 	OwnerRunning       *int
+	// Breaker is what happens when the fleet burns more than BreakerLimit in a
+	// minute: alert, freeze, park or kill; "off" or no limit is nothing.
+	Breaker      string
+	BreakerLimit *job.MicroUSD
 }
 
 // Clerk is what every dispatcher does for the money: it pushes the clock on, lets
 // old buckets go, and brings parked jobs back when there is room again, a few at a
-// time. All of it may be done by several at once.
+// time, and lets the breaker trip when the fleet burns too fast. All of it may be
+// done by several at once.
 type Clerk struct {
 	Books    *Redis
 	Settings Settings
+	// Stops is how the breaker stops the fleet, Who does so as the audit has it;
+	// Tripped is told of each trip that this clerk found, nil for nobody.
+	Stops   Stops
+	Who     []byte
+	Tripped func(mode string)
 	// Every is how often; 0 means 250 ms.
 	Every time.Duration
 	Log   *zap.Logger
@@ -53,11 +63,17 @@ func (k Clerk) Run(ctx context.Context) {
 // once does everything once. What Redis does not take now, the next time takes.
 // after is where each partition's walk over its parked jobs goes on.
 func (k Clerk) once(ctx context.Context, after map[int]string) {
+	burn, whole := job.MicroUSD(0), true
 	for _, p := range k.Books.partitions.All() {
-		if _, err := k.Books.Tick(ctx, p, time.Now(), k.Settings); err != nil {
+		b, err := k.Books.Tick(ctx, p, time.Now(), k.Settings)
+		if err != nil {
 			k.Log.Debug("the money's clock was not pushed on", zap.Int("partition", p), zap.Error(err))
-			continue
+			whole = false
 		}
+		burn += b.PerMinute + b.Reserved
+	}
+	k.guard(ctx, burn, whole)
+	for _, p := range k.Books.partitions.All() {
 		back, next, err := k.Books.Readmit(ctx, p, after[p])
 		if err != nil {
 			k.Log.Debug("no parked jobs were brought back", zap.Int("partition", p), zap.Error(err))

@@ -24,5 +24,6 @@
 //	spend.go  what is being spent, and by whom
 //	caps.go   limits: as scripts read them, set and told
 //	clerk.go  what dispatchers do for the money
+//	breaker.go  the breaker: when it trips, and what it stops
 //	lua/      the transitions
 package budget

@@ -35,7 +35,7 @@ type Redis struct {
 
 // NewRedis returns the books of a fleet.
 func NewRedis(run rediskit.Runner, ps rediskit.Partitions) (*Redis, error) {
-	s, err := rediskit.LoadAll(scripts, "reserve", "settle", "tick", "set_budget", "readmit")
+	s, err := rediskit.LoadAll(scripts, "reserve", "settle", "tick", "set_budget", "readmit", "breaker", "parking")
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +133,7 @@ func (b *Redis) Tick(ctx context.Context, p int, now time.Time, s Settings) (Bur
 	}
 	reply, err := b.call(ctx, "tick", rediskit.Place{Slot: b.partitions.Slot(p)}, rediskit.Args{
 		"now": rediskit.Micros(now), "length": length.Microseconds(), "cap": money(s.OwnerCap), "running": number(s.OwnerRunning),
-		"fleet": money(s.FleetCap), "mode": "", "limit": "", "shares": b.partitions.Count, "own": own,
+		"fleet": money(s.FleetCap), "mode": s.mode(), "limit": money(s.limit()), "shares": b.partitions.Count, "own": own,
 	})
 	if err != nil {
 		return Burn{}, err

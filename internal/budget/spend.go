@@ -33,7 +33,7 @@ func (b *Redis) Spend(ctx context.Context, q job.SpendQuery) (job.Spend, error) 
 	if err != nil {
 		return job.Spend{}, err
 	}
-	out := job.Spend{At: time.UnixMicro(at).UTC(), By: q.By, Breaker: breakerFrom(fleet)}
+	out := job.Spend{At: time.UnixMicro(at).UTC(), By: q.By, Breaker: rediskit.Breaker(fleet)}
 	last := at / minute
 	for n := last - shown + 1; n <= last; n++ {
 		out.Minutes = append(out.Minutes, job.Minute{At: time.UnixMicro(n * minute).UTC()})
@@ -180,18 +180,6 @@ func (s sheet) limits() job.Limits {
 		return limitsFrom(s.caps, s.money["fleet"], "")
 	}
 	return job.Limits{}
-}
-
-// breakerFrom reads the breaker from the fleet's home partition.
-func breakerFrom(f map[string]string) job.Breaker {
-	b := job.Breaker{Mode: cmp.Or(f["mode"], "off")}
-	if f["limit"] != "" {
-		b.Limit = new(amount(f["limit"]))
-	}
-	if f["breaker"] != "" {
-		b.Tripped, b.TrippedAt = true, rediskit.Time(f["tripped_at"])
-	}
-	return b
 }
 
 func amount(s string) job.MicroUSD { return job.MicroUSD(rediskit.Number(s)) }

@@ -84,6 +84,9 @@ func (c *Redis) View(ctx context.Context) (job.Fleet, error) {
 		Name: c.partitions.Fleet, Partitions: c.partitions.Count, Gate: gate, Jobs: map[job.State]int64{},
 		Losses: c.Losses(), At: asked.UTC(), RedisTook: time.Since(asked) / time.Duration(c.partitions.Count),
 	}
+	if f.Breaker, err = c.breaker(ctx); err != nil {
+		return job.Fleet{}, err
+	}
 	workers := map[string]int{}
 	for _, p := range c.partitions.All() {
 		if err := c.viewPartition(ctx, p, &f, workers); err != nil {

@@ -204,6 +204,14 @@ func (c *Redis) gateIn(ctx context.Context, p int) (map[string]string, error) {
 }
 
 // sightIn looks at one partition's gate, for the memory of it.
+// breaker reads what the fleet's first partition knows of the breaker.
+func (c *Redis) breaker(ctx context.Context) (job.Breaker, error) {
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	m, err := c.run.Client.HGetAll(cctx, c.partitions.Slot(0).Of("money")).Result()
+	return rediskit.Breaker(m), rediskit.Unread(err)
+}
+
 func (c *Redis) sightIn(ctx context.Context, p int) (sight, error) {
 	slot := c.partitions.Slot(p)
 	cctx, cancel := rediskit.WithCall(ctx)

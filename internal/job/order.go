@@ -93,7 +93,7 @@ type Order struct {
 	// by the owner or submitter of its one job.
 	ByAdmin bool
 	// Check is by what the caller showed to know what they do: "preview",
-	// "confirm" or "break-glass"; empty for a single job. Expected is how many
+	// "confirm", "break-glass" or "breaker"; empty for a single job. Expected is how many
 	// jobs the preview counted. Both are for the audit.
 	Check    string
 	Expected int64

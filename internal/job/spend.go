@@ -79,10 +79,22 @@ type Breaker struct {
 	// Mode is off, alert, freeze, park or kill.
 	Mode string
 	// Limit is the most that may burn in a minute, nil for no limit.
-	Limit     *MicroUSD
+	Limit *MicroUSD
+	// Burn is what counts against it: what was booked in the last 60 s, and what is
+	// reserved for calls in flight.
+	Burn      MicroUSD
 	Tripped   bool
 	TrippedAt time.Time
+	Reason    string
 }
+
+// The modes of a breaker, by how much they stop; off is an empty one.
+const (
+	BreakerAlert  = "alert"
+	BreakerFreeze = "freeze"
+	BreakerPark   = "park"
+	BreakerKill   = "kill"
+)
 
 // MaxCap is the highest cap of a window: a script can still count to it.
 const MaxCap = 1_000_000_000 * USD

@@ -152,7 +152,8 @@ type Fleet struct {
 	RedisTook time.Duration
 	At        time.Time
 	// Losses are the gates that the process which answers no longer trusts.
-	Losses []Loss
+	Losses  []Loss
+	Breaker Breaker
 }
 
 // AuditEntry is one control act, allowed or denied.

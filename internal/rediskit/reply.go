@@ -1,10 +1,13 @@
 package rediskit
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/rtfm-si/gavel/internal/job"
 )
 
 // ErrReply is wrapped when a script answered something its header does not
@@ -116,4 +119,16 @@ func Number(s string) int64 {
 		return 0
 	}
 	return n
+}
+
+// Breaker reads the breaker from the money of a fleet's first partition.
+func Breaker(money map[string]string) job.Breaker {
+	b := job.Breaker{Mode: cmp.Or(money["mode"], "off"), Burn: job.MicroUSD(Number(money["burn"]))}
+	if money["limit"] != "" {
+		b.Limit = new(job.MicroUSD(Number(money["limit"])))
+	}
+	if money["breaker"] != "" {
+		b.Tripped, b.TrippedAt, b.Reason = true, Time(money["tripped_at"]), money["trip_reason"]
+	}
+	return b
 }

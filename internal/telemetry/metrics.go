@@ -154,6 +154,7 @@ type DispatcherMetrics struct {
 	answered       *prometheus.HistogramVec
 	stopped, drill *prometheus.HistogramVec
 	drilled        prometheus.Gauge
+	trips          *prometheus.CounterVec
 }
 
 // NewDispatcherMetrics returns them; the fleet is looked at once per scrape.
@@ -169,7 +170,8 @@ func NewDispatcherMetrics(version string, view func(context.Context) (job.Fleet,
 			killBuckets(), "scope"),
 		drilled: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gavel_drill_last_timestamp_seconds", Help: "When the last drill passed that this dispatcher knows of; 0 for never."}),
 	}
-	m.registry.MustRegister(m.requests, m.answered, m.stopped, m.drill, m.drilled, &fleetCollector{view: view, gauges: fleetGauges()})
+	m.trips = counter("gavel_breaker_trips_total", "Trips of the breaker that this dispatcher found first, by mode.", "mode")
+	m.registry.MustRegister(m.trips, m.requests, m.answered, m.stopped, m.drill, m.drilled, &fleetCollector{view: view, gauges: fleetGauges()})
 	return m
 }
 
@@ -186,6 +188,9 @@ func (m *DispatcherMetrics) Answered(route, method string, status int, took time
 func (m *DispatcherMetrics) Quiesced(scope job.ScopeKind, took time.Duration) {
 	m.stopped.WithLabelValues(string(scope)).Observe(took.Seconds())
 }
+
+// Tripped notes a trip of the breaker.
+func (m *DispatcherMetrics) Tripped(mode string) { m.trips.WithLabelValues(mode).Inc() }
 
 // Drilled notes a drill; took is empty for one that was found in the audit.
 func (m *DispatcherMetrics) Drilled(at time.Time, passed bool, scope job.ScopeKind, took []time.Duration) {

@@ -64,6 +64,9 @@ func fleetNotes(f client.Fleet) string {
 	if f.Reclaimed > 0 {
 		notes = append(notes, fmt.Sprintf("%d reclaimed in 5m", f.Reclaimed))
 	}
+	if f.Breaker.Tripped {
+		notes = append(notes, "the breaker is tripped: "+show.Clean(f.Breaker.Reason))
+	}
 	return strings.Join(notes, ", ")
 }
 

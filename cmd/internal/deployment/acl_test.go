@@ -35,6 +35,8 @@ func runsIn() map[string]string {
 		"budget/tick":       "dispatcher",
 		"budget/set_budget": "dispatcher",
 		"budget/readmit":    "dispatcher",
+		"budget/breaker":    "dispatcher",
+		"budget/parking":    "dispatcher",
 		"control":           "dispatcher",
 		"execution":         "worker",
 		"keyring":           "dispatcher",

@@ -1,10 +1,13 @@
 package dispatcher
 
 import (
+	"context"
 	"fmt"
 	"time"
 
+	"github.com/rtfm-si/gavel/internal/access"
 	"github.com/rtfm-si/gavel/internal/budget"
+	"github.com/rtfm-si/gavel/internal/control"
 	"github.com/rtfm-si/gavel/internal/job"
 )
 
@@ -14,6 +17,9 @@ type Money struct {
 
 	OwnerCap *int64 `name:"owner-cap" env:"GAVEL_OWNER_CAP" placeholder:"MICRO-USD" help:"The most that an owner who has no cap of their own may spend in a window, in micro-USD; no limit if left out."`
 	FleetCap *int64 `name:"fleet-cap" env:"GAVEL_FLEET_CAP" placeholder:"MICRO-USD" help:"The most that all owners together may spend in a window, unless gavel budget set --fleet says otherwise, in micro-USD; no limit if left out."`
+
+	Breaker      string `name:"breaker" env:"GAVEL_BREAKER" default:"park" enum:"off,alert,freeze,park,kill" help:"What happens when the fleet burns more than --breaker-limit: alert (the audit, a metric), freeze, park (freeze, and park what runs before its next paid call), kill (freeze, and kill everything), or off."`
+	BreakerLimit *int64 `name:"breaker-limit" env:"GAVEL_BREAKER_LIMIT" placeholder:"MICRO-USD" help:"The most that may burn in a minute, in micro-USD: what was booked in the last 60 s and what is reserved for calls in flight; no limit if left out. The same on every dispatcher."`
 }
 
 func (m Money) settings() (budget.Settings, error) {
@@ -25,8 +31,45 @@ func (m Money) settings() (budget.Settings, error) {
 	if s.OwnerCap, err = capped("--owner-cap", m.OwnerCap); err != nil {
 		return s, err
 	}
-	s.FleetCap, err = capped("--fleet-cap", m.FleetCap)
+	if s.FleetCap, err = capped("--fleet-cap", m.FleetCap); err != nil {
+		return s, err
+	}
+	s.Breaker = m.Breaker
+	s.BreakerLimit, err = capped("--breaker-limit", m.BreakerLimit)
 	return s, err
+}
+
+// stops is how the breaker stops the fleet: by control, as anybody would.
+type stops struct{ control *control.Redis }
+
+// breaker is who acts when the breaker trips, as the audit has it.
+func breaker() access.Actor {
+	return access.Actor{Subject: "system:budget", Roles: []access.Role{access.Admin}, Credential: access.Credential{Kind: "system", ID: "breaker"}}
+}
+
+// Freeze implements [budget.Stops].
+func (s stops) Freeze(ctx context.Context, reason, key string) ([]string, error) {
+	p, err := access.Authorize(breaker(), access.Freeze, access.WholeFleet())
+	if err != nil {
+		return nil, fmt.Errorf("the breaker: %w", err)
+	}
+	g, err := s.control.Freeze(ctx, p, reason, "", key)
+	if err != nil {
+		return nil, fmt.Errorf("the breaker: %w", err)
+	}
+	return g.Heads, nil
+}
+
+// KillAll implements [budget.Stops].
+func (s stops) KillAll(ctx context.Context, reason, key string) error {
+	p, err := access.Authorize(breaker(), access.KillFleet, access.WholeFleet())
+	if err != nil {
+		return fmt.Errorf("the breaker: %w", err)
+	}
+	if _, err := s.control.KillAll(ctx, p, job.Order{Reason: reason, Freeze: true, RequestedAt: time.Now(), Check: "breaker"}, key); err != nil {
+		return fmt.Errorf("the breaker: %w", err)
+	}
+	return nil
 }
 
 func capped(flag string, n *int64) (*job.MicroUSD, error) {

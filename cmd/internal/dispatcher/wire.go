@@ -89,7 +89,7 @@ func wire(cfg Config, fleet settings.Fleet, front access.Front, log *zap.Logger)
 	if err != nil {
 		return nil, err
 	}
-	p.money = budget.Clerk{Books: books, Settings: limits, Log: log}
+	p.money = budget.Clerk{Books: books, Settings: limits, Stops: stops{orders}, Who: breaker().Who(), Tripped: p.metrics.Tripped, Log: log}
 	waits, err := stream.NewRedis(fleet.On(fleet.Clients.Control), ps, stream.Config{})
 	if err != nil {
 		return nil, err
