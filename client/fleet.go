@@ -152,7 +152,13 @@ type AuditEntry struct {
 
 // AuditQuery says which entries to read. Zero fields do not filter.
 type AuditQuery struct {
+	// Job finds the entries about a job and those of the order that stopped it; an
+	// order's id finds that order's.
 	Job, Act string
+	// Actor is who acted, or tried to.
+	Actor string
+	// Since and Until bound when, both included.
+	Since, Until time.Time
 	// PerPage is how many are fetched at a time, 1 to 200; 0 is 50.
 	PerPage int
 }
@@ -163,6 +169,12 @@ func (c *Client) Audit(ctx context.Context, q AuditQuery) iter.Seq2[AuditEntry, 
 	v := url.Values{}
 	add(v, "job", q.Job)
 	add(v, "act", q.Act)
+	add(v, "actor", q.Actor)
+	for name, at := range map[string]time.Time{"since": q.Since, "until": q.Until} {
+		if !at.IsZero() {
+			v.Set(name, at.UTC().Format(time.RFC3339Nano))
+		}
+	}
 	type page struct {
 		Entries []AuditEntry `json:"entries"`
 		Next    string       `json:"next"`

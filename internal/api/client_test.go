@@ -99,7 +99,7 @@ func TestTheClientAndTheDoorUnderstandEachOther(t *testing.T) {
 	w.set(func() { w.thawErr = &job.StaleGate{Now: "9.z"} })
 	_, err = admin.Thaw(ctx, gate.Head, "over")
 	require.ErrorIs(t, err, client.ErrGateChanged)
-	for e, err := range admin.Audit(ctx, client.AuditQuery{Job: string(aliceJob), Act: "kill"}) {
+	for e, err := range admin.Audit(ctx, client.AuditQuery{Job: string(aliceJob), Act: "kill", Actor: "kim", Since: noon.Add(-time.Hour), Until: noon}) {
 		require.NoError(t, err)
 		require.JSONEq(t, `{"subject":"x"}`, string(e.Who))
 	}

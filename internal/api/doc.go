@@ -46,7 +46,7 @@
 //	follow.go   the event stream of an order
 //	blocks.go   standing orders
 //	receipts.go what a kill answers, and waiting for its end
-//	fleet.go    the fleet, freeze, thaw, the audit
+//	fleet.go    the fleet, freeze, thaw
 //	watch.go    the event stream of the fleet
 //	me.go       who the caller is
 //	checkpoints.go  the states a job can be resumed from
@@ -54,7 +54,7 @@
 //	spend.go    what is being spent, and by whom
 //	budgets.go  what may be spent
 //	keys.go     API keys: made, listed, revoked
-//	log.go      the audit as it is, for those who verify it
+//	log.go      the audit: searched, and as it is, for those who verify it
 //	views.go    how things look in JSON
 //	cursor.go   signed cursors
 //	server.go   the limits of the server

@@ -143,8 +143,8 @@ type Audit interface {
 	// incident.
 	Deny(ctx context.Context, e job.AuditEntry) error
 	// List returns entries, newest first, and the cursor of the next page, empty
-	// at the end. An empty act or id does not filter; the cursor is one it gave.
-	List(ctx context.Context, act string, id job.ID, cursor string, limit int) ([]job.AuditEntry, string, error)
+	// at the end; the cursor is one it gave.
+	List(ctx context.Context, q job.AuditQuery, cursor string, limit int) ([]job.AuditEntry, string, error)
 	// Page returns up to limit entries of a partition behind the one with that id
 	// (empty: from the start), oldest first and whole, with how far they are
 	// sealed. The partition is one of the fleet's, the id has been checked.

@@ -26,18 +26,6 @@ type thawBody struct {
 	For  int64   `json:"for_seconds,omitempty" minimum:"1" maximum:"2592000" doc:"How long the rate holds; without it until the next thaw"`
 }
 
-type auditQuery struct {
-	Job    string `query:"job" doc:"Entries about this job"`
-	Act    string `query:"act" example:"kill"`
-	Cursor string `query:"cursor"`
-	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-}
-
-type auditView struct {
-	Entries []entryView `json:"entries"`
-	Next    string      `json:"next,omitempty"`
-}
-
 type adoptBody struct {
 	Reason string `json:"reason" required:"true" maxLength:"1024"`
 }
@@ -63,9 +51,6 @@ func (d *Door) mountFleet(h huma.API) {
 		Description: "For admins, after a restore or another loss of data. Every process that had frozen itself goes on; the gate stays frozen if it is.",
 		RequestBody: takes[adoptBody](h),
 	}, d.adopt)
-	route(d, h, huma.Operation{
-		OperationID: "audit", Method: http.MethodGet, Path: "/v1/audit", Summary: "Read the audit, newest first", Description: "For admins.",
-	}, d.audit)
 	d.mountLog(h)
 }
 
@@ -173,44 +158,4 @@ func (d *Door) trusted() error {
 		return &job.AuthorityLost{Losses: lost}
 	}
 	return nil
-}
-
-func (d *Door) audit(ctx context.Context, in *auditQuery) (*answer[auditView], error) {
-	if _, err := d.overFleet(ctx, access.ReadAudit, "", ""); err != nil {
-		return nil, err
-	}
-	id, err := in.check()
-	if err != nil {
-		return nil, err
-	}
-	bound := []string{"audit", from(ctx).actor.Subject, in.Act, in.Job}
-	cursor, err := d.unseal(in.Cursor, bound...)
-	if err != nil {
-		return nil, err
-	}
-	entries, next, err := d.cfg.Audit.List(ctx, in.Act, id, cursor, in.Limit)
-	if err != nil {
-		return nil, fmt.Errorf("read the audit: %w", err)
-	}
-	out := auditView{Entries: []entryView{}, Next: d.seal(next, bound...)}
-	for _, e := range entries {
-		out.Entries = append(out.Entries, viewEntry(e))
-	}
-	return &answer[auditView]{out}, nil
-}
-
-func (in *auditQuery) check() (job.ID, error) {
-	if in.Act != "" {
-		if err := job.CheckName("act", in.Act, job.MaxName); err != nil {
-			return "", err
-		}
-	}
-	if in.Job == "" {
-		return "", nil
-	}
-	id, err := job.ParseID(in.Job)
-	if err != nil {
-		return "", invalid("job is " + err.Error() + ".")
-	}
-	return id, nil
 }

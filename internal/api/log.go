@@ -2,9 +2,11 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -42,7 +44,25 @@ type headView struct {
 	Signature string `json:"signature"`
 }
 
+type auditQuery struct {
+	Job    string    `query:"job" doc:"Entries about this job, and those of the order that stopped it; an order's id is taken too"`
+	Act    string    `query:"act" example:"kill"`
+	Actor  string    `query:"actor" doc:"Who acted, or tried to"`
+	Since  time.Time `query:"since" doc:"Not before, RFC 3339"`
+	Until  time.Time `query:"until" doc:"Not after"`
+	Cursor string    `query:"cursor"`
+	Limit  int       `query:"limit" minimum:"1" maximum:"200" default:"50"`
+}
+
+type auditView struct {
+	Entries []entryView `json:"entries"`
+	Next    string      `json:"next,omitempty"`
+}
+
 func (d *Door) mountLog(h huma.API) {
+	route(d, h, huma.Operation{
+		OperationID: "audit", Method: http.MethodGet, Path: "/v1/audit", Summary: "Read the audit, newest first", Description: "For admins.",
+	}, d.audit)
 	route(d, h, huma.Operation{
 		OperationID: "audit-log", Method: http.MethodGet, Path: "/v1/audit/log", Summary: "Read the audit as it is, oldest first",
 		Description: "For admins. All of one partition's entries, each whole, and the signed head of their chain: what gavel audit verify checks. It answers at once, also when there is nothing new.",
@@ -77,4 +97,68 @@ func viewLog(p job.AuditPage) logView {
 		v.Entries = append(v.Entries, recordView{r.ID, r.Fields})
 	}
 	return v
+}
+
+func (d *Door) audit(ctx context.Context, in *auditQuery) (*answer[auditView], error) {
+	if _, err := d.overFleet(ctx, access.ReadAudit, "", ""); err != nil {
+		return nil, err
+	}
+	q, err := in.check()
+	if err != nil {
+		return nil, err
+	}
+	bound := []string{"audit", from(ctx).actor.Subject, in.Act, in.Job, in.Actor, in.Since.String(), in.Until.String()}
+	cursor, err := d.unseal(in.Cursor, bound...)
+	if err != nil {
+		return nil, err
+	}
+	if q.Order, err = d.stoppedBy(ctx, q.About); err != nil {
+		return nil, err
+	}
+	entries, next, err := d.cfg.Audit.List(ctx, q, cursor, in.Limit)
+	if err != nil {
+		return nil, fmt.Errorf("read the audit: %w", err)
+	}
+	out := auditView{Entries: []entryView{}, Next: d.seal(next, bound...)}
+	for _, e := range entries {
+		out.Entries = append(out.Entries, viewEntry(e))
+	}
+	return &answer[auditView]{out}, nil
+}
+
+// stoppedBy is the order over a job, if it is one and is kept still: an order
+// over many does not name them in its entry.
+func (d *Door) stoppedBy(ctx context.Context, id job.ID) (job.ID, error) {
+	if id == "" {
+		return "", nil
+	}
+	j, err := d.cfg.Jobs.Job(ctx, id)
+	if err != nil && !errors.Is(err, job.ErrUnknown) {
+		return "", fmt.Errorf("look for the order over the job: %w", err)
+	}
+	return j.Order, nil
+}
+
+func (in *auditQuery) check() (job.AuditQuery, error) {
+	q := job.AuditQuery{Act: in.Act, Actor: in.Actor, Since: in.Since, Until: in.Until}
+	for what, name := range map[string]string{"act": in.Act, "actor": in.Actor} {
+		if name == "" {
+			continue
+		}
+		if err := job.CheckName(what, name, job.MaxName); err != nil {
+			return q, err
+		}
+	}
+	if !q.Since.IsZero() && !q.Until.IsZero() && q.Until.Before(q.Since) {
+		return q, invalid("until is before since.")
+	}
+	if in.Job == "" {
+		return q, nil
+	}
+	id, err := job.ParseID(in.Job)
+	if err != nil {
+		return q, invalid("job is " + err.Error() + ".")
+	}
+	q.About = id
+	return q, nil
 }

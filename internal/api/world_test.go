@@ -60,6 +60,7 @@ type world struct {
 	denials   []job.AuditEntry
 	denyErr   error
 	asked     []string // audit cursors
+	sought    []job.AuditQuery
 	nextAudit string
 	logs      *observer.ObservedLogs
 	panics    bool
@@ -402,8 +403,9 @@ func (f fakeAudit) Deny(_ context.Context, e job.AuditEntry) error {
 	return nil
 }
 
-func (f fakeAudit) List(_ context.Context, _ string, _ job.ID, cursor string, _ int) ([]job.AuditEntry, string, error) {
+func (f fakeAudit) List(_ context.Context, q job.AuditQuery, cursor string, _ int) ([]job.AuditEntry, string, error) {
 	defer f.lock()()
+	f.sought = append(f.sought, q)
 	f.asked = append(f.asked, cursor)
 	return []job.AuditEntry{{N: 1, Act: "kill", Decision: "allowed", Who: []byte(`{"subject":"x"}`)}}, f.nextAudit, f.fail
 }

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+
+	"github.com/rtfm-si/gavel/internal/job"
 )
 
 func TestACopyIsTheExport(t *testing.T) {
@@ -58,7 +61,7 @@ func TestAFollowerSeesEachEntryOnce(t *testing.T) {
 func TestAnEntryIsListedAsItWasWritten(t *testing.T) {
 	b := newBench(t, 1)
 	b.act(1)
-	list, _, err := b.log.List(t.Context(), "", "", "", 10)
+	list, _, err := b.log.List(t.Context(), job.AuditQuery{}, "", 10)
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 	require.Equal(t, uint64(1), list[0].N)
@@ -67,4 +70,33 @@ func TestAnEntryIsListedAsItWasWritten(t *testing.T) {
 	require.JSONEq(t, `{"subject":"eve"}`, string(list[0].Who))
 	require.Equal(t, map[string]string{"scope": "job", "reason": "because 0\xff"}, list[0].Fields)
 	require.JSONEq(t, "null", string(entryOf(0, nil).Who))
+}
+
+func TestTheLogIsSearched(t *testing.T) {
+	b := newBench(t, 2)
+	b.act(2)
+	const id = job.ID("0199f1c2-6c1e-7d3a-9b1e-5f2c8a6b0f00")
+	require.NoError(t, b.log.Deny(t.Context(), job.AuditEntry{
+		Act: "freeze", Rule: "role", Who: []byte(`{"subject":"mallory"}`), Fields: map[string]string{"scope": "job", "subject": string(id)},
+	}))
+	all, _, err := b.log.List(t.Context(), job.AuditQuery{}, "", 10)
+	require.NoError(t, err)
+	require.Len(t, all, 3)
+	last := all[0].At
+	for name, c := range map[string]struct {
+		q    job.AuditQuery
+		want int
+	}{
+		"act": {job.AuditQuery{Act: "kill"}, 2}, "actor": {job.AuditQuery{Actor: "mallory"}, 1}, "no such actor": {job.AuditQuery{Actor: "mall"}, 0},
+		"about": {job.AuditQuery{About: id}, 1}, "since": {job.AuditQuery{Since: all[2].At}, 3}, "since the last": {job.AuditQuery{Since: last}, 1},
+		"since then": {job.AuditQuery{Since: last.Add(time.Millisecond)}, 0}, "until": {job.AuditQuery{Until: last}, 3},
+		"until before": {job.AuditQuery{Until: last.Add(-time.Microsecond)}, 2}, "until long before": {job.AuditQuery{Until: last.Add(-time.Hour)}, 0},
+	} {
+		got, _, err := b.log.List(t.Context(), c.q, "", 10)
+		require.NoError(t, err, name)
+		require.Len(t, got, c.want, name)
+	}
+	require.True(t, matches(job.AuditEntry{Fields: map[string]string{"order": "o"}}, job.AuditQuery{About: id, Order: "o"}),
+		"the order that stopped a job is about it too")
+	require.False(t, matches(job.AuditEntry{Fields: map[string]string{"order": ""}}, job.AuditQuery{About: id}))
 }

@@ -55,16 +55,15 @@ func (a *Redis) Deny(ctx context.Context, e job.AuditEntry) error {
 const pageScan = 1000
 
 // List returns entries, newest first, and the cursor of the next page, empty at
-// the end. An empty act or id does not filter; id matches the job, the order or
-// the subject of an entry.
-func (a *Redis) List(ctx context.Context, act string, id job.ID, cursor string, limit int) ([]job.AuditEntry, string, error) {
+// the end.
+func (a *Redis) List(ctx context.Context, q job.AuditQuery, cursor string, limit int) ([]job.AuditEntry, string, error) {
 	at, err := parseCursor(cursor, a.partitions.Count)
 	if err != nil {
 		return nil, "", err
 	}
 	var found []positioned
 	for p := range at {
-		entries, err := a.below(ctx, p, at[p])
+		entries, err := a.below(ctx, p, at[p], q)
 		if err != nil {
 			return nil, "", err
 		}
@@ -77,7 +76,7 @@ func (a *Redis) List(ctx context.Context, act string, id job.ID, cursor string, 
 			return out, at.String(), nil
 		}
 		at[f.entry.Partition] = f.id
-		if matches(f.entry, act, id) {
+		if matches(f.entry, q) {
 			out = append(out, f.entry)
 		}
 	}
@@ -93,14 +92,20 @@ type positioned struct {
 	entry job.AuditEntry
 }
 
-func (a *Redis) below(ctx context.Context, p int, from string) ([]positioned, error) {
-	top := "+"
+func (a *Redis) below(ctx context.Context, p int, from string, q job.AuditQuery) ([]positioned, error) {
+	top, bottom := "+", "-"
+	if !q.Until.IsZero() {
+		top = strconv.FormatInt(q.Until.UnixMilli(), 10)
+	}
+	if !q.Since.IsZero() {
+		bottom = strconv.FormatInt(q.Since.UnixMilli(), 10)
+	}
 	if from != "" {
 		top = "(" + from
 	}
 	cctx, cancel := rediskit.WithCall(ctx)
 	defer cancel()
-	got, err := a.run.Client.XRevRangeN(cctx, a.partitions.Slot(p).Of("audit"), top, "-", pageScan).Result()
+	got, err := a.run.Client.XRevRangeN(cctx, a.partitions.Slot(p).Of("audit"), top, bottom, pageScan).Result()
 	if err != nil {
 		return nil, rediskit.Unread(err)
 	}
@@ -127,11 +132,28 @@ func whoFrom(text string) json.RawMessage {
 	return json.RawMessage(text)
 }
 
-func matches(e job.AuditEntry, act string, id job.ID) bool {
-	if act != "" && e.Act != act {
+func matches(e job.AuditEntry, q job.AuditQuery) bool {
+	switch {
+	case q.Act != "" && e.Act != q.Act, q.Actor != "" && subjectOf(e) != q.Actor:
 		return false
+	case !q.Since.IsZero() && e.At.Before(q.Since), !q.Until.IsZero() && e.At.After(q.Until):
+		return false
+	case q.About == "":
+		return true
 	}
-	return id == "" || e.Fields["job"] == string(id) || e.Fields["order"] == string(id) || e.Fields["subject"] == string(id)
+	id := string(q.About)
+	return e.Fields["job"] == id || e.Fields["order"] == id || e.Fields["subject"] == id || q.Order != "" && e.Fields["order"] == string(q.Order)
+}
+
+// subjectOf is who acted.
+func subjectOf(e job.AuditEntry) string {
+	var who struct {
+		Subject string `json:"subject"`
+	}
+	if json.Unmarshal(e.Who, &who) != nil {
+		return ""
+	}
+	return who.Subject
 }
 
 // elected is what a dispatcher learns that seals a partition's log: how far it

@@ -1,6 +1,22 @@
 package job
 
-import "strconv"
+import (
+	"strconv"
+	"time"
+)
+
+// AuditQuery says which entries of the audit are wanted; what is zero does not
+// filter.
+type AuditQuery struct {
+	Act string
+	// About is the job, the order or the subject of an entry; entries of Order are
+	// wanted beside it: the order that stopped the job, which does not name it.
+	About, Order ID
+	// Actor is who acted, or tried to.
+	Actor string
+	// Since and Until bound when, both included.
+	Since, Until time.Time
+}
 
 // AuditRecord is an entry of the audit as its log holds it: all of it, in the
 // form that its chain is computed over.

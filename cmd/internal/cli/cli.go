@@ -36,7 +36,11 @@ type commands struct {
 	Checkpoints checkpointsCommand `cmd:"" group:"Jobs" help:"List the states a job can be resumed from, or read one."`
 	Kill        killCommand        `cmd:"" group:"Jobs" help:"Stop one job, with a receipt."`
 
-	KillAll killAllCommand `cmd:"" group:"The fleet" help:"Stop every job of the fleet, or of one owner."`
+	KillAll killAllCommand `cmd:"" group:"The fleet" help:"Stop every job of the fleet, of one owner, or that a selector asks for; under a preview."`
+	Preview previewCommand `cmd:"" group:"The fleet" help:"See what such an order would reach; changes nothing."`
+	Block   blockCommand   `cmd:"" group:"The fleet" help:"Admit and start nothing of an owner, of a kind or with a label, until it is lifted."`
+	Blocks  blocksCommand  `cmd:"" group:"The fleet" help:"List what is blocked."`
+	Lift    liftCommand    `cmd:"" group:"The fleet" help:"End a block; what it had put aside comes back."`
 	Freeze  freezeCommand  `cmd:"" group:"The fleet" help:"Admit and start nothing until it is thawed; what runs goes on."`
 	Thaw    thawCommand    `cmd:"" group:"The fleet" help:"Admit and start jobs again."`
 	Fleet   fleetCommands  `cmd:"" group:"The fleet" help:"Show gate, workers and jobs; adopt what Redis has after it lost data."`

@@ -39,6 +39,8 @@
 //	answer.go    answers to a job that asks its owner
 //	checkpoints.go  list and read checkpoints
 //	kill.go      kill, kill-all
+//	scope.go     which jobs an order is about; preview; following an order
+//	blocks.go    block, blocks, lift
 //	emergency.go kill-all without a dispatcher
 //	orders.go    orders, receipt, audit
 //	audit.go     audit verify, export, follow, key

@@ -148,9 +148,11 @@ func hintOf(p *client.Problem) string {
 	case client.ErrAuthorityLost:
 		return "See what is missing with gavel fleet. When that is settled, as an admin: gavel fleet adopt --reason …"
 	case client.ErrGateChanged:
-		return "Look at it again with gavel fleet, and thaw if you still want to."
+		return "Look at it again with gavel fleet, and thaw or lift if you still want to."
 	case client.ErrNoCheckpoint, client.ErrCheckpointDamaged:
 		return "See which are kept with: gavel checkpoints ID"
+	case client.ErrPreview:
+		return "A preview is good for a minute, for the one who asked for it and for the same jobs. Give the command again."
 	case client.ErrNotOver:
 		return "Follow it with gavel watch, or ask again later."
 	case client.ErrRedisUnavailable, client.ErrNotReady:

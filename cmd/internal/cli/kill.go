@@ -92,62 +92,114 @@ func (d *desk) unheard(err error) error {
 }
 
 type killAllCommand struct {
-	why    `embed:""`
-	Owner  string        `name:"owner" help:"Only this owner's jobs; the gate stays open."`
-	Freeze bool          `name:"freeze" negatable:"" default:"true" help:"Freeze the fleet in the same step, or retries refill the road; not for one owner."`
-	Yes    string        `name:"yes" placeholder:"FLEET" help:"The fleet's name, instead of typing it when asked."`
-	Wait   time.Duration `name:"wait" default:"30s" help:"How long to wait until nobody holds authority any more."`
+	why        `embed:""`
+	scopeFlags `embed:""`
+	Freeze     *bool         `name:"freeze" negatable:"" help:"Freeze the fleet in the same step, or retries refill the road; done for the whole fleet unless --no-freeze, otherwise only if asked, and not with a selector."`
+	Yes        string        `name:"yes" placeholder:"FLEET" help:"The fleet's name, instead of typing it under the preview."`
+	Token      string        `name:"token" help:"Of a gavel preview of the same jobs, not older than a minute, instead of a new one."`
+	BreakGlass bool          `name:"break-glass" help:"No preview and no question; said loudly in the log and in the audit."`
+	Wait       time.Duration `name:"wait" default:"30s" help:"How long to follow it until nobody holds authority any more; 0s returns as soon as it is recorded."`
 }
 
-// Run stops every job.
+// Run stops every job of a scope.
 func (c *killAllCommand) Run(ctx context.Context, d *desk) error {
+	scope, err := c.check(d)
+	if err != nil {
+		return err
+	}
 	cl, err := d.client()
 	if err != nil {
 		return err
 	}
-	if err := c.confirm(ctx, d, cl); err != nil {
+	if err := c.confirm(ctx, d, cl, scope); err != nil {
 		return err
 	}
-	freeze := c.Freeze && c.Owner == ""
-	r, err := cl.KillAll(ctx, client.KillAll{
-		Owner: c.Owner, Reason: c.Reason, Incident: c.Incident, Confirm: c.Yes, Freeze: &freeze,
-		Wait: firstWait(c.Wait), IdempotencyKey: rand.Text(),
+	r, err := cl.Issue(ctx, client.Order{
+		Scope: scope, Reason: c.Reason, Incident: c.Incident, Token: c.Token, BreakGlass: c.BreakGlass, Freeze: c.Freeze,
+		IdempotencyKey: rand.Text(),
 	})
 	if err != nil {
 		return d.unheard(err)
 	}
-	err = d.ordered(ctx, cl, r, c.Wait-firstWait(c.Wait))
-	if freeze && !d.JSON {
+	err = d.ordered(ctx, cl, d.seeThrough(ctx, cl, r, c.Wait), 0)
+	if r.Freeze && !d.JSON {
 		d.screen.Line("%s", d.screen.Paint(show.Dim, "nothing is admitted until: "+d.self+" thaw --reason …"))
 	}
 	return err
 }
 
-// confirm has the fleet's name typed, under what it would hit.
-func (c *killAllCommand) confirm(ctx context.Context, d *desk, cl *client.Client) error {
-	if c.Yes != "" {
-		return nil
+// check finds what is wrong before anybody is asked.
+func (c *killAllCommand) check(d *desk) (client.Scope, error) {
+	scope, err := c.scope()
+	switch {
+	case err != nil:
+		return scope, err
+	case scope.Kind == "selector" && c.Freeze != nil && *c.Freeze:
+		return scope, usage("a selector order does not close the gate: block what keeps coming (%s block), or freeze the fleet (%s freeze)", d.self, d.self)
+	case c.BreakGlass && c.Token != "":
+		return scope, usage("give --token or --break-glass, not both")
+	case c.Yes == "" && c.Token == "" && !c.BreakGlass && !d.person():
+		return scope, usage("kill-all without a terminal needs --yes and the fleet's name, the --token of a preview, or --break-glass")
 	}
-	if !d.person() {
-		return usage("kill-all without a terminal needs --yes and the fleet's name")
+	return scope, nil
+}
+
+// confirm has the fleet's name said, under what the order would hit. A token was
+// given by a preview, break-glass asks nothing.
+func (c *killAllCommand) confirm(ctx context.Context, d *desk, cl *client.Client, scope client.Scope) error {
+	if c.Yes == "" && (c.Token != "" || c.BreakGlass) {
+		return nil
 	}
 	f, err := cl.Fleet(ctx)
 	if err != nil {
 		return err
 	}
-	what := fmt.Sprintf("every job of fleet %s (%s) and freeze it", f.Name, liveJobs(f.Jobs))
-	switch {
-	case c.Owner != "":
-		what = fmt.Sprintf("every job of %s in fleet %s", show.Clean(c.Owner), f.Name)
-	case !c.Freeze:
-		what = fmt.Sprintf("every job of fleet %s (%s); it stays open", f.Name, liveJobs(f.Jobs))
+	if c.Yes != "" && c.Yes != f.Name {
+		return &Failure{Code: codeRefused, Text: fmt.Sprintf("the fleet is not named %q; nothing was killed", c.Yes), Hint: "See its name with: " + d.self + " fleet"}
 	}
-	d.screen.Line("This will %s %s.", d.screen.Paint(show.Red, "kill"), what)
+	if c.Token != "" || c.BreakGlass {
+		return nil
+	}
+	p, err := cl.Preview(ctx, scope)
+	if err != nil {
+		return err
+	}
+	c.Token = p.Token
+	if c.Yes != "" {
+		return nil
+	}
+	show.Preview(d.screen, p)
+	d.screen.Line("This will %s %s.", d.screen.Paint(show.Red, "kill"), c.deed(f.Name, scope, p))
 	c.Yes = d.question(ctx, "Type the fleet's name to go on:")
 	if c.Yes != f.Name {
 		return usage("that is not the fleet's name; nothing was killed")
 	}
 	return nil
+}
+
+// deed is what the order does, in words.
+func (c *killAllCommand) deed(fleet string, scope client.Scope, p client.Preview) string {
+	freezes := scope.Kind == "fleet"
+	if c.Freeze != nil {
+		freezes = *c.Freeze
+	}
+	what := fmt.Sprintf("every job of fleet %s (%s)", fleet, byState(p))
+	switch scope.Kind {
+	case "owner":
+		what = fmt.Sprintf("every job of %s in fleet %s (%s)", show.Clean(scope.Owner), fleet, byState(p))
+	case "selector":
+		what = fmt.Sprintf("every job of fleet %s with %s (%s)", fleet, show.Clean(show.Selected(*scope.Selector)), byState(p))
+	}
+	switch {
+	case freezes && scope.Kind == "fleet":
+		return what + " and freeze it"
+	case freezes:
+		return what + " and freeze the fleet"
+	case scope.Kind == "fleet":
+		return what + "; it stays open"
+	default:
+		return what
+	}
 }
 
 // liveJobs counts jobs by state, in the order a person thinks of them.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -61,6 +62,10 @@ func orderTable(orders []client.Receipt, now time.Time) *show.Table {
 			scope = "job " + r.Scope.Job
 		case "owner":
 			scope = "owner " + r.Scope.Owner
+		case "selector":
+			if r.Scope.Selector != nil {
+				scope = show.Selected(*r.Scope.Selector)
+			}
 		}
 		stage := string(r.Stage)
 		if r.Scope.Kind == "job" && r.Verdict != "" {
@@ -76,22 +81,27 @@ func orderTable(orders []client.Receipt, now time.Time) *show.Table {
 }
 
 type auditCommand struct {
-	Job   string `name:"job" help:"Only entries about this job."`
+	Job   string `name:"job" help:"Only entries about this job, and about the order that stopped it."`
+	Order string `name:"order" help:"Only entries about this order."`
 	Act   string `name:"act" help:"Only this act, such as kill, kill-fleet, freeze."`
+	Actor string `name:"actor" help:"Only what this subject did, or tried to."`
+	Since string `name:"since" placeholder:"TIME" help:"Not before: a time such as 2026-11-28T14:00:00Z, or how long ago, such as 2h."`
+	Until string `name:"until" placeholder:"TIME" help:"Not after, in the same form."`
 	Limit int    `name:"limit" short:"n" default:"30" help:"At most so many."`
 }
 
 // Run lists control acts.
 func (c *auditCommand) Run(ctx context.Context, d *desk) error {
-	if c.Limit < 1 {
-		return usage("--limit: %d; want 1 or more", c.Limit)
+	q, err := c.query(time.Now())
+	if err != nil {
+		return err
 	}
 	cl, err := d.client()
 	if err != nil {
 		return err
 	}
 	entries := []client.AuditEntry{}
-	for e, err := range cl.Audit(ctx, client.AuditQuery{Job: c.Job, Act: c.Act, PerPage: min(c.Limit, 200)}) {
+	for e, err := range cl.Audit(ctx, q) {
 		if err != nil {
 			return err
 		}
@@ -103,10 +113,67 @@ func (c *auditCommand) Run(ctx context.Context, d *desk) error {
 	if d.JSON {
 		return d.document(entries)
 	}
+	if err := c.about(ctx, d, cl); err != nil {
+		return err
+	}
 	if len(entries) == 0 {
 		d.screen.Line("no entries")
 		return nil
 	}
 	show.AuditTable(entries, time.Now()).Write(d.screen)
 	return nil
+}
+
+// about says first who stopped the job and what it cost, if its record is kept
+// still.
+func (c *auditCommand) about(ctx context.Context, d *desk, cl *client.Client) error {
+	if c.Job == "" {
+		return nil
+	}
+	j, err := cl.Job(ctx, c.Job)
+	if errors.Is(err, client.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if j.KilledBy != "" {
+		d.screen.Line("killed by %s at %s (%s): %s", show.Clean(j.KilledBy), show.Clock(j.KilledAt, time.Now()), j.Verdict, show.Clean(j.KillReason))
+	}
+	d.screen.Line("the job is %s; it has spent %s", j.State, show.Money(j.Spent))
+	d.screen.Line("")
+	return nil
+}
+
+func (c *auditCommand) query(now time.Time) (client.AuditQuery, error) {
+	q := client.AuditQuery{Job: c.Job, Act: c.Act, Actor: c.Actor, PerPage: min(c.Limit, 200)}
+	switch {
+	case c.Limit < 1:
+		return q, usage("--limit: %d; want 1 or more", c.Limit)
+	case c.Job != "" && c.Order != "":
+		return q, usage("give --job or --order, not both")
+	case c.Order != "":
+		q.Job = c.Order
+	}
+	var err error
+	if q.Since, err = instant("--since", c.Since, now); err != nil {
+		return q, err
+	}
+	q.Until, err = instant("--until", c.Until, now)
+	return q, err
+}
+
+// instant reads a time, or how long ago it was.
+func instant(flag, text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
+		return now.Add(-ago), nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return at, usage("%s: %q; want a time such as %s, or how long ago, such as 2h", flag, text, now.UTC().Format(time.RFC3339))
+	}
+	return at, nil
 }

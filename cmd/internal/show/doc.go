@@ -18,6 +18,7 @@
 //	words.go           money, durations, times, labels
 //	story.go           the events of a job as they happen
 //	contents.go        what each kind of event says
+//	preview.go         what an order would do, and what it is about
 //	receipt.go         what an order did
 //	progress.go        an order as it fills up
 //	audit.go           who did what

@@ -10,15 +10,8 @@ import (
 
 // Receipt writes what an order did.
 func Receipt(s *Screen, r client.Receipt) {
-	what := "job " + r.Scope.Job
-	switch r.Scope.Kind {
-	case "owner":
-		what = "every job of " + r.Scope.Owner
-	case "fleet":
-		what = "every job of the fleet"
-	}
 	s.Line("  %s  %s", s.label("order"), r.Order)
-	s.Line("  %s  %s", s.label("stops"), Clean(what))
+	s.Line("  %s  %s", s.label("stops"), Clean(scope(r.Scope)))
 	why := Clean(r.Reason)
 	if r.Incident != "" {
 		why += "  (" + Clean(r.Incident) + ")"
