@@ -58,7 +58,7 @@ func (d *Door) events(ctx context.Context, in *eventsQuery) (*huma.StreamRespons
 	if err != nil {
 		return nil, err
 	}
-	s := &eventStream{door: d, job: j.ID, after: in.Last, all: seesAll(from(ctx).actor), over: j.State.Over()}
+	s := &eventStream{door: d, job: j.ID, after: in.Last, all: seesAll(from(ctx).actor), over: j.State.Over() && !j.Unbooked}
 	if s.after == "" {
 		s.after = in.After
 	}
@@ -164,7 +164,7 @@ func (s *eventStream) more(ctx context.Context, out *eventWriter, had int) ([]jo
 	if err != nil {
 		return nil, fmt.Errorf("look at the job: %w", err)
 	}
-	s.over = j.State.Over()
+	s.over = j.State.Over() && !j.Unbooked // its last event is still to come
 	if !s.over {
 		return nil, nil
 	}

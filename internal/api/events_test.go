@@ -104,6 +104,12 @@ func TestEventsResumeAfterTheLastSeen(t *testing.T) {
 	rec := with(as(get(path), "owner"), "Last-Event-ID", "3-0").on(d)
 	require.Equal(t, http.StatusNoContent, rec.Code, "an over job has nothing after its last event")
 	require.Equal(t, http.StatusNoContent, with(as(get(path), "owner"), "Last-Event-ID", "18446744073709551615-18446744073709551615").on(d).Code)
+
+	j.State, j.Unbooked = job.Killed, true
+	w.set(func() { w.jobs[aliceJob] = j })
+	time.AfterFunc(20*time.Millisecond, func() { w.set(func() { w.events = append(w.events, event("4-0", "job.killed")) }) })
+	rec = with(as(get(path), "owner"), "Last-Event-ID", "3-0").on(d)
+	require.Contains(t, rec.Body.String(), "id: 4-0", "the last event of a job that is dead and not booked yet is waited for")
 }
 
 func TestEventsForAdminsAreShownToAdminsOnly(t *testing.T) {

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,8 +31,8 @@ type Clerk struct {
 	// Every is H; SweepEvery is how often open orders are looked at, 0 means
 	// 100 ms.
 	Every, SweepEvery time.Duration
-	// BuryAfter is how long a worker is silent before it leaves the table; 0
-	// means 5 min.
+	// BuryAfter is how long a worker, or another dispatcher, is silent before it
+	// leaves the table; 0 means 5 min.
 	BuryAfter time.Duration
 	// Quiesced is told of each order that nobody is waited for any more, with the
 	// time since it was requested; nil for nobody.
@@ -158,20 +159,34 @@ func (k Clerk) tell(ctx context.Context, p int, id job.ID) {
 	}
 }
 
-// bury takes workers off the table that have been silent for very long.
+// bury takes off the tables who has been silent for very long: workers, and
+// dispatchers among the beat samplers.
 func (k Clerk) bury(ctx context.Context, p int) {
 	rows, err := k.Control.workersIn(ctx, p)
 	if err != nil {
 		return
 	}
+	k.buryThese(ctx, p, k.Control.presence, rows)
+	known := map[string]bool{}
+	for _, r := range rows {
+		known[r.id] = true // a worker's sampler goes with it
+	}
+	samplers, err := k.Control.samplersIn(ctx, p)
+	if err != nil {
+		return
+	}
+	k.buryThese(ctx, p, k.Control.samplers, slices.DeleteFunc(samplers, func(r workerRow) bool { return known[r.id] }))
+}
+
+func (k Clerk) buryThese(ctx context.Context, p int, presence *presence, rows []workerRow) {
 	now := time.Now()
-	seen := k.Control.presence.note(p, rows, now)
+	seen := presence.note(p, rows, now)
 	for _, r := range rows {
 		if now.Sub(seen[r.id].at) < k.BuryAfter {
 			continue
 		}
 		if err := k.Control.bury(ctx, p, r.id, r.beat); err == nil {
-			k.Log.Warn("silent worker taken off the table", zap.String("worker", r.id))
+			k.Log.Warn("silent process taken off the table", zap.String("process", r.id), zap.Int("partition", p))
 		}
 	}
 }

@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/rtfm-si/gavel/internal/access"
+	"github.com/rtfm-si/gavel/internal/beat"
 	"github.com/rtfm-si/gavel/internal/control"
 	"github.com/rtfm-si/gavel/internal/job"
 	"github.com/rtfm-si/gavel/internal/lease"
@@ -210,4 +212,86 @@ func TestNoCallOfControlOutlivesItsDeadline(t *testing.T) {
 			require.Less(t, time.Since(from), call.most+slack)
 		})
 	}
+}
+
+// The records of a backlog say so only when a clerk has come by: nobody is shown
+// a job as queued that can never start.
+func TestAJobBehindAHorizonIsShownAsItIs(t *testing.T) {
+	t.Parallel()
+	w := newWired(t)
+	running := w.submit("k1")
+	clients, err := rediskit.Open(rediskit.Config{URL: w.link.URL()})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, clients.Close()) })
+	leases, err := lease.NewRedis(clients, rediskit.Server, w.ps, "w1")
+	require.NoError(t, err)
+	got, _, err := leases.Grant(t.Context(), 0, "n1", 1)
+	require.NoError(t, err)
+	require.Len(t, got, 1)
+	queued := w.submit("k2")
+	permit, err := access.Authorize(admin(), access.KillFleet, access.WholeFleet())
+	require.NoError(t, err)
+	order, err := w.orders.KillAll(t.Context(), permit, job.Order{Reason: "flood", RequestedAt: time.Now()}, "")
+	require.NoError(t, err)
+
+	raw, err := w.direct.HGet(t.Context(), w.slot.Of("job", string(queued)), "state").Result()
+	require.NoError(t, err)
+	require.Equal(t, "queued", raw, "no clerk runs here")
+	dead, err := w.road.Job(t.Context(), queued)
+	require.NoError(t, err)
+	require.Equal(t, job.Killed, dead.Visible())
+	require.True(t, dead.Unbooked)
+	require.Equal(t, order.Order.ID, dead.Order)
+	require.Equal(t, job.NotRunning, dead.Verdict)
+	require.Equal(t, []string{"root", "flood"}, []string{dead.KilledBy, dead.KillReason})
+	require.Equal(t, order.Order.RecordedAt, dead.KilledAt)
+	held, err := w.road.Job(t.Context(), running)
+	require.NoError(t, err)
+	require.Equal(t, job.Killing, held.Visible(), "somebody holds it still")
+	require.False(t, held.Unbooked)
+	for state, want := range map[job.State]job.ID{job.Killed: queued, job.Killing: running} {
+		page, err := w.road.List(t.Context(), job.Query{States: []job.State{state}, Limit: 10})
+		require.NoError(t, err)
+		require.Len(t, page.Jobs, 1)
+		require.Equal(t, want, page.Jobs[0].ID)
+	}
+	page, err := w.road.List(t.Context(), job.Query{States: []job.State{job.Queued, job.Running}, Limit: 10})
+	require.NoError(t, err)
+	require.Empty(t, page.Jobs)
+
+	_, err = w.orders.Sweep(t.Context(), 0, order.Order.ID)
+	require.NoError(t, err)
+	booked, err := w.road.Job(t.Context(), queued)
+	require.NoError(t, err)
+	require.False(t, booked.Unbooked)
+	require.Equal(t, []any{dead.State, dead.Cause, dead.Verdict, dead.Order, dead.KilledBy, dead.KillReason, dead.KilledAt},
+		[]any{booked.State, booked.Cause, booked.Verdict, booked.Order, booked.KilledBy, booked.KillReason, booked.KilledAt}, "nothing of it changes then")
+}
+
+// A dispatcher that is killed leaves its nonce behind; the others see that its
+// beat stands still, and take it off.
+func TestAKilledDispatcherLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	w := newWired(t)
+	run := rediskit.Runner{Client: w.direct, Profile: rediskit.Server}
+	sampler := func(name string) *beat.Sampler {
+		s, err := beat.NewSampler(run, w.slot, name, beat.NewStillness(15*time.Second, 10*time.Millisecond))
+		require.NoError(t, err)
+		return s
+	}
+	_, _, err := sampler("dispatcher-dead").Tick(t.Context())
+	require.NoError(t, err)
+	k := control.Clerk{
+		Control: w.orders, Samplers: map[int]control.Sampler{0: sampler("dispatcher-alive")}, Every: 10 * time.Millisecond,
+		BuryAfter: time.Second, Log: zap.NewNop(),
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); k.Run(ctx) }()
+	names := func() []string { return w.direct.HKeys(context.WithoutCancel(t.Context()), w.slot.Of("reapers")).Val() }
+	require.Eventually(t, func() bool { return len(names()) == 2 }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return slices.Equal(names(), []string{"dispatcher-alive"}) }, 20*time.Second, 10*time.Millisecond)
+	stop()
+	<-done
+	require.Empty(t, names(), "one that leaves in order takes itself off")
 }

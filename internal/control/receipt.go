@@ -173,6 +173,9 @@ func (c *Redis) tell(ctx context.Context, r *job.Receipt, id job.ID) error {
 	if err != nil {
 		return err
 	}
+	if r.Order.Scope.Kind != job.ScopeJob && !j.State.Over() {
+		j = j.Behind(r.Order.ID, job.OrderMark{Actor: r.Order.Actor, Reason: r.Order.Reason, At: r.Order.RecordedAt})
+	}
 	r.Job = &j
 	r.Timeline = job.Timeline{
 		Requested: r.Order.RequestedAt, Recorded: r.Order.RecordedAt,

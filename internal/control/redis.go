@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -24,7 +25,8 @@ type Redis struct {
 	run        rediskit.Runner
 	partitions rediskit.Partitions
 	scripts    map[string]*rediskit.Script
-	presence   *presence
+	presence   *presence // of workers
+	samplers   *presence // of those who watch the beat and are no workers
 	memory     *memory
 	take       time.Duration // T
 	log        *zap.Logger
@@ -38,7 +40,7 @@ func NewRedis(run rediskit.Runner, ps rediskit.Partitions, take time.Duration, l
 	if err != nil {
 		return nil, err
 	}
-	return &Redis{run: run, partitions: ps, scripts: s, presence: newPresence(), memory: newMemory(), take: take, log: log}, nil
+	return &Redis{run: run, partitions: ps, scripts: s, presence: newPresence(), samplers: newPresence(), memory: newMemory(), take: take, log: log}, nil
 }
 
 // call runs a script with a deadline and wraps its errors.
@@ -338,6 +340,23 @@ func (c *Redis) workersIn(ctx context.Context, p int) ([]workerRow, error) {
 	out := make([]workerRow, len(zs))
 	for i, z := range zs {
 		out[i] = workerRow{id: fmt.Sprint(z.Member), beat: int64(z.Score), row: []byte(cmds[i].Val())}
+	}
+	return out, nil
+}
+
+// samplersIn lists who watches a partition's beat, each with the beat of its last
+// tick.
+func (c *Redis) samplersIn(ctx context.Context, p int) ([]workerRow, error) {
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	all, err := c.run.Client.HGetAll(cctx, c.partitions.Slot(p).Of("reapers")).Result()
+	if err != nil {
+		return nil, rediskit.Unread(err)
+	}
+	out := make([]workerRow, 0, len(all))
+	for id, row := range all {
+		_, beat, _ := strings.Cut(row, " ")
+		out = append(out, workerRow{id: id, beat: rediskit.Number(beat)})
 	}
 	return out, nil
 }

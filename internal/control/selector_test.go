@@ -175,7 +175,9 @@ func TestAJobBehindAHorizonIsNotWaitedFor(t *testing.T) {
 	covered, err := f.Kill(t.Context(), permit(t, access.Kill, access.OneJob(queued)), asked("late"), "")
 	require.NoError(t, err)
 	require.Equal(t, order.Order.ID, covered.Order.ID)
-	require.Equal(t, job.Queued, covered.Job.State, "the sweep has not come by")
+	require.Equal(t, job.Queued, f.record(t, queued).State, "the sweep has not come by")
+	require.Equal(t, job.Killed, covered.Job.Visible(), "and it is dead all the same")
+	require.Equal(t, order.Order.ID, covered.Job.Order)
 	require.Equal(t, job.NotRunning, covered.Verdict)
 	require.Equal(t, job.Quiesced, covered.Stage)
 }

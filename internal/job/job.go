@@ -93,6 +93,8 @@ type Job struct {
 	KilledBy, KillReason string
 	Verdict              Verdict
 	SpentAtOrder         MicroUSD
+	// Unbooked: it is dead behind an order, and its record does not say so yet.
+	Unbooked bool
 
 	CreatedAt, QueuedAt, GrantedAt, DueAt, EndedAt, KilledAt time.Time
 	DeliveredAt, CancelledAt, ReturnedAt                     time.Time
@@ -105,6 +107,22 @@ func (j Job) Visible() State {
 		return Killing
 	}
 	return j.State
+}
+
+// Behind returns the job as it is behind an order that its record does not know of:
+// dead from that instant if nobody holds it, under the order otherwise. A job that
+// is over, or under an order, stays as it is.
+func (j Job) Behind(order ID, m OrderMark) Job {
+	if j.Order != "" || j.State.Over() {
+		return j
+	}
+	j.Order, j.OrderMark = order, m
+	if j.State == Running {
+		return j
+	}
+	j.State, j.Outcome, j.Cause, j.Verdict, j.Unbooked = Killed, Killed, "killed", NotRunning, true
+	j.KilledBy, j.KillReason, j.KilledAt, j.EndedAt = m.Actor, m.Reason, m.At, m.At
+	return j
 }
 
 // Claim is one worker's hold on one job. It is valid iff the record is running

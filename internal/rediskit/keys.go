@@ -43,7 +43,7 @@ func Table() []Key {
 		{"index", "", "zset", "dispatcher", "never", "every job by seq, until forgotten"},
 		{"alive", "", "hash", both, "never", "jobs neither over nor under an order, by state, and by state and owner"},
 		{"beat", "", "string", both, "never", "the logical clock of leases"},
-		{"reapers", "", "hash", both, "field leaves with its reaper", "a nonce per beat sampler"},
+		{"reapers", "", "hash", both, "field leaves with its reaper", "a nonce and the last beat per beat sampler"},
 		{"workers", "", "zset", both, "member leaves with its worker", "workers by the beat of their last renewal"},
 		{"control", "", "stream", "dispatcher", "trimmed to 10,000", "hints of orders"},
 		{"orders", "", "zset", "dispatcher", "with retention", "orders by the time they were recorded"},

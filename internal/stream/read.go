@@ -43,8 +43,8 @@ type rule struct {
 	Reason string `json:"reason"`
 }
 
-// cover marks a live job that a horizon covers, so that readers see it killing
-// before its own record says so.
+// cover shows a live job that a horizon covers as it is: killed when nobody holds
+// it, killing otherwise, before its own record says so.
 func cover(j job.Job, rules string) job.Job {
 	if rules == "" || j.Order != "" || j.State.Over() {
 		return j
@@ -56,9 +56,7 @@ func cover(j job.Job, rules string) job.Job {
 	for _, r := range list {
 		h, err := strconv.ParseUint(r.Seq, 10, 64)
 		if r.Rule == "horizon" && err == nil && j.Seq <= h && (r.Owner == "" || r.Owner == j.Owner) {
-			j.Order = r.Order
-			j.OrderMark = job.OrderMark{Actor: r.Actor, Reason: r.Reason, At: rediskit.Time(r.At)}
-			return j
+			return j.Behind(r.Order, job.OrderMark{Actor: r.Actor, Reason: r.Reason, At: rediskit.Time(r.At)})
 		}
 	}
 	return j

@@ -5,10 +5,8 @@
 -- ARGV:    sampler nonce first
 -- REPLY:   sampled lost
 -- FLAGS:   allow-oom
--- INCLUDE: run_id
-if A.first == '1' then
-  redis.call('HSET', K.reapers, A.sampler, A.nonce)
-elseif redis.call('HGET', K.reapers, A.sampler) ~= A.nonce then
-  return { 'lost' }
-end
-return { 'sampled', run_id(), redis.call('INCR', K.beat) }
+-- INCLUDE: run_id reaper
+if A.first ~= '1' and not watches(A.sampler, A.nonce) then return { 'lost' } end
+local id, beat = run_id(), redis.call('INCR', K.beat)
+redis.call('HSET', K.reapers, A.sampler, A.nonce .. ' ' .. string.format('%d', beat))
+return { 'sampled', id, beat }

@@ -9,8 +9,8 @@
 -- ARGV:    reaper nonce run_id before skip limit
 -- REPLY:   fenced other_server
 -- FLAGS:   allow-oom
--- INCLUDE: run_id over record
-if run_id() ~= A.run_id or redis.call('HGET', K.reapers, A.reaper) ~= A.nonce then return { 'other_server' } end
+-- INCLUDE: run_id reaper over record
+if run_id() ~= A.run_id or not watches(A.reaper, A.nonce) then return { 'other_server' } end
 local ids = redis.call('ZRANGEBYSCORE', K.leases, '-inf', '(' .. A.before, 'LIMIT', A.skip, A.limit)
 local out = { 'fenced', #ids }
 for _, id in ipairs(ids) do

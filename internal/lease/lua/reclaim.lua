@@ -7,8 +7,8 @@
 -- ARGV:    reaper nonce run_id before limit due
 -- REPLY:   reclaimed other_server
 -- FLAGS:   allow-oom
--- INCLUDE: run_id over road record
-if run_id() ~= A.run_id or redis.call('HGET', K.reapers, A.reaper) ~= A.nonce then return { 'other_server' } end
+-- INCLUDE: run_id reaper over road record
+if run_id() ~= A.run_id or not watches(A.reaper, A.nonce) then return { 'other_server' } end
 local ids = redis.call('ZRANGEBYSCORE', K.leases, '-inf', '(' .. A.before, 'LIMIT', 0, A.limit)
 local out = { 'reclaimed' }
 for _, id in ipairs(ids) do

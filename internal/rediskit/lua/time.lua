@@ -1,5 +1,6 @@
 -- time: Redis's clock in microseconds, for people to read. No decision uses it
--- but how fast a thawed gate lets jobs start, see pace.
+-- but how fast a thawed gate lets jobs start, see pace; and promote, which no
+-- clock alone can make early.
 -- A script is one instant.
 local instant
 local function now()

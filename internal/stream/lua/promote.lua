@@ -1,6 +1,7 @@
 -- promote: delayed -> queued | killed
--- Moves jobs whose delay is over back to the road, a few at a time. The time is
--- the caller's: a wrong clock costs delay, never an invariant.
+-- Moves jobs whose delay is over back to the road, a few at a time. It is over
+-- when it is by the caller's clock and by Redis's: a wrong one of either costs
+-- delay, and lets nothing come early.
 -- KEYS:    later road wake live leases alive over holding
 -- READS:   gate money
 -- MAKES:   job events tally held calls reserved minute day window
@@ -8,7 +9,8 @@
 -- REPLY:   promoted frozen
 -- INCLUDE: over road record
 if gate().frozen then return { 'frozen' } end
-local due = redis.call('ZRANGEBYSCORE', K.later, '-inf', A.now, 'LIMIT', 0, A.limit)
+local by = string.format('%d', math.min(tonumber(A.now), tonumber(now())))
+local due = redis.call('ZRANGEBYSCORE', K.later, '-inf', by, 'LIMIT', 0, A.limit)
 local promoted = 0
 for _, id in ipairs(due) do
   local r = record(P.job .. id)
