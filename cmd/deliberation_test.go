@@ -1,0 +1,334 @@
+package cmd_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http/httptest"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rtfm-si/gavel/client"
+	"github.com/rtfm-si/gavel/internal/execution/price"
+	"github.com/rtfm-si/gavel/internal/modelsim"
+)
+
+// Deliberations under SIGKILL and under kills: 200 and 100 of them at night, a
+// few by day.
+func howMany(night, day int) int {
+	if *nightly {
+		return night
+	}
+	return day
+}
+
+// panel is a fleet whose model server is watched call by call.
+type panel struct {
+	*fleet
+	t     *testing.T
+	model *modelsim.Server
+	url   string
+}
+
+func newPanel(t *testing.T, cfg modelsim.Config) *panel {
+	t.Helper()
+	cfg.Keep = 1 << 20
+	sim, err := modelsim.New(cfg)
+	require.NoError(t, err)
+	server := httptest.NewServer(sim.Handler())
+	f := newFleet(t, t.TempDir(), 1)
+	t.Cleanup(func() { f.end(); server.Close() })
+	require.NoError(t, f.startDispatcher("dispatcher", func(string) string { return "" }))
+	return &panel{fleet: f, t: t, model: sim, url: server.URL}
+}
+
+func (p *panel) worker(n int, more ...string) *process {
+	p.t.Helper()
+	name := fmt.Sprint("w", n)
+	require.NoError(p.t, p.startWorker(name, func(string) string { return "" }, append([]string{"GAVEL_MODEL_URL=" + p.url + "/v1"}, more...)...))
+	return p.processes[name]
+}
+
+// problemOf is one of a few problems, each with a seed of its own.
+func problemOf(n int) map[string]any {
+	return map[string]any{
+		"problem": fmt.Sprintf("Should a shop with %d clerks open on Sundays?", 3+n), "seed": n + 1, "max_rounds": 1 + n%2, "max_sub_problems": 1 + n%2,
+	}
+}
+
+func (p *panel) ask(ctx context.Context, n int) string {
+	p.t.Helper()
+	done, err := p.as("alice").Submit(ctx, client.Submission{Kind: "deliberation", Input: problemOf(n)})
+	require.NoError(p.t, err)
+	return done.ID
+}
+
+// answer waits for a job to succeed and returns what it found, cost aside.
+func (p *panel) answer(ctx context.Context, id string) any {
+	p.t.Helper()
+	require.NoError(p.t, eventually(func(context.Context) error {
+		j, err := p.as("alice").Job(ctx, id)
+		if err != nil || j.State == client.Succeeded {
+			return err
+		}
+		if j.State.Over() {
+			return settledError{fmt.Errorf("%s is %s: %s %s", id, j.State, j.Cause, j.Error)}
+		}
+		return fmt.Errorf("%s is %s", id, j.State)
+	}))
+	r, err := p.as("alice").Result(ctx, id)
+	require.NoError(p.t, err)
+	var found any
+	require.NoError(p.t, json.Unmarshal(r.Result, &found))
+	return costless(found)
+}
+
+// costless is a document without what interrupted calls had cost.
+func costless(v any) any {
+	switch d := v.(type) {
+	case map[string]any:
+		delete(d, "cost_micro_usd")
+		for _, in := range d {
+			costless(in)
+		}
+	case []any:
+		for _, in := range d {
+			costless(in)
+		}
+	}
+	return v
+}
+
+// settled are the calls in the newest sound checkpoint of a job: settled, and
+// never to be made again.
+func (p *panel) settled(ctx context.Context, id string) []string {
+	p.t.Helper()
+	all, err := p.as("alice").Checkpoints(ctx, id)
+	require.NoError(p.t, err)
+	for _, k := range slices.Backward(all) {
+		if !k.Sound {
+			continue
+		}
+		full, err := p.as("alice").Checkpoint(ctx, id, k.Seq)
+		require.NoError(p.t, err)
+		var state struct {
+			Body struct {
+				Entries map[string]json.RawMessage `json:"entries"`
+			} `json:"body"`
+		}
+		require.NoError(p.t, json.Unmarshal(full.State, &state))
+		calls := make([]string, 0, len(state.Body.Entries))
+		for call := range state.Body.Entries {
+			calls = append(calls, call)
+		}
+		return calls
+	}
+	return nil
+}
+
+// notAgain holds the model server's record to it that none of these calls was
+// asked after a moment.
+func (p *panel) notAgain(id string, calls []string, since time.Time) {
+	p.t.Helper()
+	for _, r := range p.model.Records(id) {
+		if r.Arrived.After(since) {
+			require.NotContains(p.t, calls, r.Call, "%s asked %s again, which was settled", id, r.Call)
+		}
+	}
+}
+
+// alive waits until one of the jobs runs on some worker.
+func (p *panel) alive(ctx context.Context, ids []string) {
+	p.t.Helper()
+	require.NoError(p.t, eventually(func(context.Context) error {
+		for _, id := range ids {
+			j, err := p.as("alice").Job(ctx, id)
+			if err != nil || j.State == client.Running {
+				return err
+			}
+		}
+		return fmt.Errorf("none of %v runs", ids)
+	}))
+}
+
+// A worker that dies at any moment costs nobody their result: each deliberation
+// ends as an undisturbed one does, and no call that was settled is made again.
+func TestDeliberationsSurviveTheDeathOfTheirWorkers(t *testing.T) {
+	t.Parallel()
+	const problems, atOnce, parallel = 3, 4, 8
+	deaths := howMany(200, 5)
+	ctx, cancel := context.WithTimeout(t.Context(), patience+time.Duration(deaths)*patience/3)
+	defer cancel()
+	p := newPanel(t, modelsim.Config{Seed: 1, Latency: 40 * time.Millisecond, Pace: 3000})
+	w := p.worker(0)
+	undisturbed := make([]any, problems)
+	for n := range problems {
+		undisturbed[n] = p.answer(ctx, p.ask(ctx, n))
+	}
+
+	type running struct {
+		id     string
+		n      int
+		deaths int
+	}
+	var live []running
+	asked := 0
+	settle := func(r running) {
+		t.Helper()
+		require.Equal(t, undisturbed[r.n], p.answer(ctx, r.id), "%s, interrupted %d times", r.id, r.deaths)
+		seen := map[string]int{}
+		again := 0
+		for _, rec := range p.model.Records(r.id) {
+			if seen[rec.Call]++; seen[rec.Call] > 1 {
+				again++
+			}
+		}
+		require.LessOrEqual(t, again, r.deaths*parallel, "no more is asked again than was in flight")
+	}
+	for death := 1; death <= deaths; death++ {
+		for len(live) < atOnce {
+			live = append(live, running{id: p.ask(ctx, asked%problems), n: asked % problems})
+			asked++
+		}
+		ids := make([]string, len(live))
+		for i, r := range live {
+			ids[i] = r.id
+		}
+		p.alive(ctx, ids)
+		<-time.After(rand.N(700 * time.Millisecond))
+		require.NoError(t, w.signal("KILL"))
+		_, err := w.exits()
+		require.NoError(t, err)
+		at := time.Now()
+		kept := make([][]string, len(live))
+		for i, r := range live {
+			kept[i] = p.settled(ctx, r.id)
+		}
+		w = p.worker(death)
+		var left []running
+		for i, r := range live {
+			j, err := p.as("alice").Job(ctx, r.id)
+			require.NoError(t, err)
+			p.t.Cleanup(func() { p.notAgain(r.id, kept[i], at) })
+			if j.State == client.Succeeded {
+				settle(r)
+				continue
+			}
+			r.deaths++
+			left = append(left, r)
+		}
+		live = left
+	}
+	for _, r := range live {
+		settle(r)
+	}
+	t.Logf("%d deaths of workers over %d deliberations, %d requests", deaths, asked, p.model.Totals().Requests)
+}
+
+// A deliberation that was killed goes on as a new job, from a checkpoint of the
+// old one: it finds what an undisturbed one finds, and pays for nothing twice.
+func TestAKilledDeliberationGoesOnAsANewJob(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
+	defer cancel()
+	p := newPanel(t, modelsim.Config{Seed: 1, Latency: 40 * time.Millisecond, Pace: 2000})
+	p.worker(0)
+	undisturbed := p.answer(ctx, p.ask(ctx, 1))
+
+	id := p.ask(ctx, 1)
+	require.NoError(t, eventually(func(context.Context) error {
+		j, err := p.as("alice").Job(ctx, id)
+		if err == nil && j.Checkpoint < 6 {
+			err = fmt.Errorf("checkpoint %d", j.Checkpoint)
+		}
+		return err
+	}))
+	_, err := p.as("alice").Kill(ctx, id, client.Kill{Reason: "on second thoughts", Wait: 5 * time.Second})
+	require.NoError(t, err)
+	all, err := p.as("alice").Checkpoints(ctx, id)
+	require.NoError(t, err)
+	require.NotEmpty(t, all)
+	kept := p.settled(ctx, id)
+	require.GreaterOrEqual(t, len(kept), 6)
+
+	p.worker(1)
+	require.NoError(t, p.processes["w0"].signal("TERM"))
+	r, err := p.as("alice").GoOn(ctx, id, client.Resumption{})
+	require.NoError(t, err)
+	require.Equal(t, all[len(all)-1].Seq, r.Seq)
+	require.Equal(t, undisturbed, p.answer(ctx, r.ID))
+	p.notAgain(r.ID, kept, time.Time{})
+	asked := map[string]bool{}
+	for _, rec := range p.model.Records(r.ID) {
+		require.False(t, asked[rec.Call], "%s twice", rec.Call)
+		asked[rec.Call] = true
+	}
+	old, err := p.as("alice").Job(ctx, id)
+	require.NoError(t, err)
+	require.Equal(t, client.Killed, old.State)
+}
+
+// A kill in mid-stream: the model server sees the socket closed, is asked
+// nothing more, and what it bills is in the receipt.
+func TestAKillCutsTheStreamAndTheReceiptHasTheBill(t *testing.T) {
+	t.Parallel()
+	kills := howMany(100, 5)
+	ctx, cancel := context.WithTimeout(t.Context(), patience+time.Duration(kills)*patience/5)
+	defer cancel()
+	p := newPanel(t, modelsim.Config{Seed: 1, Latency: 30 * time.Millisecond, Pace: 200})
+	p.worker(0)
+	prices, err := price.Embedded()
+	require.NoError(t, err)
+	rate, err := prices.Of(modelsim.Model)
+	require.NoError(t, err)
+	var took []time.Duration
+	for n := range kills {
+		id := p.ask(ctx, n%4)
+		p.streaming(ctx, id)
+		<-time.After(rand.N(600 * time.Millisecond))
+		p.streaming(ctx, id)
+		asked := time.Now()
+		receipt, err := p.as("alice").Kill(ctx, id, client.Kill{Reason: "in mid-stream", Wait: 10 * time.Second})
+		require.NoError(t, err)
+		require.EqualValues(t, "stopped", receipt.Verdict)
+		confirmed := time.Now()
+		require.NoError(t, p.model.Await(ctx, func(modelsim.Totals) bool {
+			return !slices.ContainsFunc(p.model.Records(id), modelsim.Record.Open)
+		}))
+		bill, cut := client.MicroUSD(0), 0
+		for _, r := range p.model.Records(id) {
+			require.True(t, r.Arrived.Before(confirmed), "%s was asked after the kill was confirmed", r.Call)
+			bill += client.MicroUSD(rate.Cost(r.InputTokens, r.OutputTokens))
+			if r.Cut {
+				cut++
+				took = append(took, r.Ended.Sub(asked))
+			}
+		}
+		j, err := p.as("alice").Job(ctx, id)
+		require.NoError(t, err)
+		require.Equal(t, client.Killed, j.State)
+		require.Equal(t, j.Spent-j.SpentAtOrder, receipt.Tally.SpentAfter, "what was spent after the order is in its receipt")
+		if cut == 0 {
+			require.Equal(t, bill, j.Spent, "every call came to its end: the bill is the server's count")
+			continue
+		}
+		require.GreaterOrEqual(t, j.Spent, bill, "a call that was cut is booked as an estimate, never below what the server counted")
+	}
+	require.NotEmpty(t, took, "no kill came in mid-stream")
+	slices.Sort(took)
+	p99 := took[len(took)*99/100]
+	t.Logf("%d kills cut %d streams: socket closed p50 %s, p99 %s after the request", kills, len(took), took[len(took)/2], p99)
+	require.Less(t, p99, 3*time.Second, "on a machine of many others; the figure is in the log")
+}
+
+// streaming waits until the model server is in the middle of an answer.
+func (p *panel) streaming(ctx context.Context, id string) {
+	p.t.Helper()
+	require.NoError(p.t, p.model.Await(ctx, func(modelsim.Totals) bool {
+		return slices.ContainsFunc(p.model.Records(id), modelsim.Record.Open)
+	}))
+}
