@@ -113,7 +113,7 @@ torture-mutants: ## builds with one thing wrong, each of which torture must catc
 .PHONY: stories
 stories: ## all stories, the long ones with the timings of production too
 	@scripts/redis.sh ensure
-	$(GO) test -race -timeout 20m -count=1 -run '$(RUN)' ./cmd -nightly
+	$(GO) test -race -timeout 45m -count=1 -run '$(RUN)' ./cmd -nightly
 
 .PHONY: model
 model: ## check the model of leases, orders and recovery with Spin

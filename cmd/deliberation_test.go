@@ -15,6 +15,7 @@ import (
 	"github.com/rtfm-si/gavel/client"
 	"github.com/rtfm-si/gavel/internal/execution/price"
 	"github.com/rtfm-si/gavel/internal/modelsim"
+	"github.com/rtfm-si/gavel/internal/problem"
 )
 
 // Deliberations under SIGKILL and under kills: 200 and 100 of them at night, a
@@ -62,7 +63,7 @@ func problemOf(n int) map[string]any {
 
 func (p *panel) ask(ctx context.Context, n int) string {
 	p.t.Helper()
-	done, err := p.as("alice").Submit(ctx, client.Submission{Kind: "deliberation", Input: problemOf(n)})
+	done, err := p.as("alice").Submit(ctx, client.Submission{Kind: "deliberation", Input: problemOf(n), MaxAttempts: 50})
 	require.NoError(p.t, err)
 	return done.ID
 }
@@ -141,18 +142,11 @@ func (p *panel) notAgain(id string, calls []string, since time.Time) {
 	}
 }
 
-// alive waits until one of the jobs runs on some worker.
-func (p *panel) alive(ctx context.Context, ids []string) {
+// asked waits until the model server was asked something after a moment: some
+// job is under way on the worker of now.
+func (p *panel) asked(ctx context.Context, since time.Time) {
 	p.t.Helper()
-	require.NoError(p.t, eventually(func(context.Context) error {
-		for _, id := range ids {
-			j, err := p.as("alice").Job(ctx, id)
-			if err != nil || j.State == client.Running {
-				return err
-			}
-		}
-		return fmt.Errorf("none of %v runs", ids)
-	}))
+	require.NoError(p.t, p.model.Await(ctx, func(t modelsim.Totals) bool { return t.LastArrival.After(since) }))
 }
 
 // A worker that dies at any moment costs nobody their result: each deliberation
@@ -176,7 +170,7 @@ func TestDeliberationsSurviveTheDeathOfTheirWorkers(t *testing.T) {
 		deaths int
 	}
 	var live []running
-	asked := 0
+	asked, born := 0, time.Now()
 	settle := func(r running) {
 		t.Helper()
 		require.Equal(t, undisturbed[r.n], p.answer(ctx, r.id), "%s, interrupted %d times", r.id, r.deaths)
@@ -194,11 +188,7 @@ func TestDeliberationsSurviveTheDeathOfTheirWorkers(t *testing.T) {
 			live = append(live, running{id: p.ask(ctx, asked%problems), n: asked % problems})
 			asked++
 		}
-		ids := make([]string, len(live))
-		for i, r := range live {
-			ids[i] = r.id
-		}
-		p.alive(ctx, ids)
+		p.asked(ctx, born)
 		<-time.After(rand.N(700 * time.Millisecond))
 		require.NoError(t, w.signal("KILL"))
 		_, err := w.exits()
@@ -208,6 +198,7 @@ func TestDeliberationsSurviveTheDeathOfTheirWorkers(t *testing.T) {
 		for i, r := range live {
 			kept[i] = p.settled(ctx, r.id)
 		}
+		born = time.Now()
 		w = p.worker(death)
 		var left []running
 		for i, r := range live {
@@ -331,4 +322,97 @@ func (p *panel) streaming(ctx context.Context, id string) {
 	require.NoError(p.t, p.model.Await(ctx, func(modelsim.Totals) bool {
 		return slices.ContainsFunc(p.model.Records(id), modelsim.Record.Open)
 	}))
+}
+
+// over waits until a job is in a state and returns it.
+func (p *panel) over(ctx context.Context, id string, want client.State) client.Job {
+	p.t.Helper()
+	var j client.Job
+	require.NoError(p.t, eventually(func(context.Context) (err error) {
+		if j, err = p.as("alice").Job(ctx, id); err == nil && j.State != want {
+			err = fmt.Errorf("%s is %s: %s %s", id, j.State, j.Cause, j.Error)
+			if j.State.Over() {
+				err = settledError{err}
+			}
+		}
+		return err
+	}))
+	return j
+}
+
+// replaced is a worker in the place of another, with other settings.
+func (p *panel) replaced(n int, more ...string) {
+	p.t.Helper()
+	if old := p.processes[fmt.Sprint("w", n-1)]; old != nil {
+		require.NoError(p.t, old.signal("TERM"))
+		_, err := old.exits()
+		require.NoError(p.t, err)
+	}
+	p.worker(n, more...)
+}
+
+// The layers that end what would go on for ever, each through a real worker.
+func TestWhatEndsALoop(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
+	defer cancel()
+	silent := newPanel(t, modelsim.Config{Seed: 1, HangPerMille: 1000})
+	p := newPanel(t, modelsim.Config{Seed: 1})
+	submit := func(p *panel, s client.Submission) string {
+		s.Kind = "deliberation"
+		if s.Input == nil {
+			s.Input = problemOf(1)
+		}
+		done, err := p.as("alice").Submit(ctx, s)
+		require.NoError(t, err)
+		return done.ID
+	}
+
+	// 1: the limit of steps.
+	p.replaced(0, "GAVEL_STEPS=5")
+	j := p.over(ctx, submit(p, client.Submission{}), client.Failed)
+	require.Contains(t, j.Error, "step")
+	require.Contains(t, j.Error, "5")
+
+	// 2: the check of the graphs and of the configuration, before anything is taken.
+	refused, err := p.start("refused", "worker", p.environment("worker", func(string) string { return "" }, []string{"GAVEL_STEPS=-1", "GAVEL_WORKER_ID=refused"}))
+	require.NoError(t, err)
+	code, err := refused.exits()
+	require.NoError(t, err)
+	require.Equal(t, 1, code)
+	require.Contains(t, refused.log.text(), "steps must be at least 1")
+
+	// 3: the cap of rounds: by the complexity, and lowered by the input.
+	p.replaced(1)
+	for most, id := range map[int]string{
+		6: submit(p, client.Submission{Input: map[string]any{"problem": "Should a shop with nine clerks open on Sundays?", "seed": 3}}),
+		1: submit(p, client.Submission{Input: map[string]any{"problem": "Should a shop with nine clerks open on Sundays?", "seed": 3, "max_rounds": 1}}),
+	} {
+		p.over(ctx, id, client.Succeeded)
+		r, err := p.as("alice").Result(ctx, id)
+		require.NoError(t, err)
+		a, err := problem.ReadAnswer(r.Result)
+		require.NoError(t, err)
+		for _, s := range a.SubProblems {
+			byComplexity := map[bool]int{true: 3, false: 6}[s.Complexity <= 3]
+			require.LessOrEqual(t, s.Rounds, min(most, byComplexity))
+			require.NotEmpty(t, s.StoppedBy)
+			if most == 1 {
+				require.Equal(t, "round cap", s.StoppedBy)
+			}
+		}
+	}
+
+	// 4: the deadline, and the watchdog, which fires although nothing ever comes.
+	silent.replaced(0, "GAVEL_JOB_SILENCE=2s")
+	late := submit(silent, client.Submission{Timeout: time.Second})
+	mute := submit(silent, client.Submission{MaxAttempts: 1})
+	require.Equal(t, "deadline", silent.over(ctx, late, client.Failed).Cause)
+	require.Equal(t, "attempts", silent.over(ctx, mute, client.Failed).Cause)
+	require.Equal(t, 0, silent.model.Totals().InFlight, "both sockets are closed")
+
+	// 5: the budget, before every paid call.
+	j = p.over(ctx, submit(p, client.Submission{Budget: 10}), client.Parked)
+	require.Equal(t, "budget", j.ParkReason)
+	require.Empty(t, p.model.Records(j.ID), "no call was made that the budget does not bear")
 }

@@ -22,8 +22,9 @@ const retryPause = 200 * time.Millisecond
 type commands struct {
 	Global `embed:""`
 
-	Dev  devCommand  `cmd:"" group:"Try it" help:"Start a whole fleet in this process, for development."`
-	Demo demoCommand `cmd:"" group:"Try it" help:"See the main job played and checked, in a minute or two."`
+	Dev      devCommand      `cmd:"" group:"Try it" help:"Start a whole fleet in this process, for development."`
+	Modelsim modelsimCommand `cmd:"" group:"Try it" help:"Start the simulated model server, with what latency, pace and faults you like."`
+	Demo     demoCommand     `cmd:"" group:"Try it" help:"See the main job played and checked, in a minute or two."`
 
 	Run         runCommand         `cmd:"" group:"Jobs" help:"Submit a problem, watch it deliberated, read the answer."`
 	Submit      submitCommand      `cmd:"" group:"Jobs" help:"Submit a problem and return at once."`

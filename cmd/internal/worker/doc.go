@@ -8,6 +8,7 @@
 //	metrics.go   what is counted of it
 //	config.go  flags and environment
 //	wire.go    the rooms joined
+//	models.go   servers and models by role
 //	programs.go the kinds that child processes run
 //	health.go  probes
 //	main.go    one process from start to exit

@@ -41,7 +41,7 @@ type wired struct {
 	watch   *control.Watch
 	gates   *control.Redis
 	worker  *execution.Worker
-	models  *model.Client
+	models  []*model.Client
 	metrics *telemetry.WorkerMetrics
 	// programs runs kinds as child processes, nil when there are none.
 	programs *process.Executor
@@ -117,11 +117,12 @@ func (p *wired) row(self *atomic.Pointer[execution.Worker]) func() []byte {
 
 // executors are the kinds of job this worker runs.
 func (p *wired) executors() (map[string]job.Executor, error) {
-	key, err := secret(p.cfg.ModelKeyFile)
+	chat, err := p.chat(p.cfg.ModelURL, p.cfg.ModelKeyFile)
 	if err != nil {
 		return nil, err
 	}
-	if p.models, err = model.New(model.Config{BaseURL: p.cfg.ModelURL, Key: key, Silence: p.cfg.ModelSilence}); err != nil {
+	routes, err := p.routes(p.cfg.Models)
+	if err != nil {
 		return nil, err
 	}
 	prices, err := price.Embedded()
@@ -131,7 +132,7 @@ func (p *wired) executors() (map[string]job.Executor, error) {
 	if err != nil {
 		return nil, err
 	}
-	deliberate, err := deliberation.New(deliberation.Config{Model: p.cfg.Model}, p.models, prices)
+	deliberate, err := deliberation.New(deliberation.Config{Model: p.cfg.Model, Routes: routes, Steps: p.cfg.Steps}, chat, prices)
 	if err != nil {
 		return nil, err
 	}
@@ -201,7 +202,9 @@ func (p *wired) run(ctx context.Context) error {
 	err := p.worker.Run(ctx)
 	stop()
 	wg.Wait()
-	p.models.Close()
+	for _, m := range p.models {
+		m.Close()
+	}
 	if p.programs != nil {
 		p.programs.Close()
 	}

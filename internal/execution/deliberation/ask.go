@@ -16,7 +16,7 @@ import (
 // attempts, unique in the job.
 type question struct {
 	id        string
-	model     string
+	to        Route
 	messages  []model.Message
 	maxTokens int
 	// tell makes the event that a fresh reply is reported with; nil and an empty
@@ -157,7 +157,7 @@ func (r *run) wait(ctx context.Context, q question, try int, why error) error {
 		pause = jittered(status.RetryAfter, status.RetryAfter/4)
 	}
 	err := r.emit(ctx, "model.retry", map[string]any{
-		"call": q.id, "model": q.model, "try": try, "of": r.exec.cfg.Tries,
+		"call": q.id, "model": q.to.Model, "try": try, "of": r.exec.cfg.Tries,
 		"reason": why.Error(), "wait_ms": pause.Milliseconds(),
 	})
 	if err != nil {
@@ -223,7 +223,7 @@ func (r *run) notice(ctx context.Context, q question, why string) error {
 	if _, past := r.journal.find(q.id); past {
 		return nil
 	}
-	if err := r.emit(ctx, "model.again", map[string]any{"call": q.id, "model": q.model, "reason": why}); err != nil {
+	if err := r.emit(ctx, "model.again", map[string]any{"call": q.id, "model": q.to.Model, "reason": why}); err != nil {
 		return r.fail(err)
 	}
 	return nil

@@ -67,6 +67,7 @@
 // # Files
 //
 //	executor.go  configuration and one attempt
+//	routes.go    which model answers a role, and where it is
 //	graph.go     graphs, their validation, the walk
 //	flow.go      the steps of the whole problem
 //	sub.go       the steps of one sub-problem

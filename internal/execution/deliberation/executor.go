@@ -29,6 +29,9 @@ type Chat interface {
 type Config struct {
 	// Model answers when the input names none. Required.
 	Model string
+	// Routes are where the questions of a role go, and its model when the input
+	// names none; what is empty is Model, and the executor's own chat.
+	Routes Routes
 	// Parallel is the most calls one job has in flight; default 8.
 	Parallel int
 	// Tries is the most requests for one question; default 4.
@@ -80,7 +83,6 @@ func (c Config) check() error {
 // Executor runs deliberations. It is safe for concurrent use.
 type Executor struct {
 	cfg      Config
-	chat     Chat
 	prices   *price.Table
 	personas problem.Library
 }
@@ -92,8 +94,11 @@ func New(cfg Config, chat Chat, prices *price.Table) (*Executor, error) {
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("configure deliberations: %w", err)
 	}
-	if _, err := prices.Of(cfg.Model); err != nil {
-		return nil, fmt.Errorf("configure deliberations: default model: %w", err)
+	cfg.Routes = cfg.Routes.withDefaults(Route{cfg.Model, chat})
+	for _, to := range append(cfg.Routes.all(), Route{Model: cfg.Model}) {
+		if _, err := prices.Of(to.Model); err != nil {
+			return nil, fmt.Errorf("configure deliberations: default model: %w", err)
+		}
 	}
 	if err := sound(wholeGraph(), subGraph()); err != nil {
 		return nil, err
@@ -102,7 +107,7 @@ func New(cfg Config, chat Chat, prices *price.Table) (*Executor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Executor{cfg: cfg, chat: chat, prices: prices, personas: personas}, nil
+	return &Executor{cfg: cfg, prices: prices, personas: personas}, nil
 }
 
 // Execute runs one attempt from its checkpoint to the answer.
@@ -132,7 +137,7 @@ type run struct {
 	work    job.Work
 	rt      job.Runtime
 	in      problem.Input
-	models  problem.Models
+	routes  Routes
 	journal *journal
 	slots   chan struct{}
 	steps   *stepBudget
@@ -155,19 +160,14 @@ func (x *Executor) prepare(work job.Work, rt job.Runtime) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	fallback := or(in.Model, x.cfg.Model)
 	r := &run{
 		exec: x, work: work, rt: rt, in: in, journal: log,
-		models: problem.Models{
-			Lead:      or(in.Models.Lead, fallback),
-			Persona:   or(in.Models.Persona, fallback),
-			Synthesis: or(in.Models.Synthesis, fallback),
-		},
-		slots: make(chan struct{}, x.cfg.Parallel),
-		steps: &stepBudget{limit: int64(x.cfg.Steps)},
+		routes: x.cfg.Routes.named(in),
+		slots:  make(chan struct{}, x.cfg.Parallel),
+		steps:  &stepBudget{limit: int64(x.cfg.Steps)},
 	}
-	for _, m := range []string{r.models.Lead, r.models.Persona, r.models.Synthesis} {
-		if _, err := x.prices.Of(m); err != nil {
+	for _, to := range r.routes.all() {
+		if _, err := x.prices.Of(to.Model); err != nil {
 			return nil, err
 		}
 	}

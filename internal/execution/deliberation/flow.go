@@ -146,7 +146,7 @@ func (r *run) answer() problem.Answer {
 	a := problem.Answer{
 		Version: problem.AnswerVersion, Problem: r.in.Problem,
 		Synthesis: r.final.Synthesis, NextSteps: r.final.NextSteps,
-		Simulated:    r.models.Lead == simulatedModel || r.models.Persona == simulatedModel || r.models.Synthesis == simulatedModel,
+		Simulated:    r.routes.any(simulatedModel),
 		CostMicroUSD: int64(r.cost()), Calls: r.journal.size(),
 	}
 	for _, rec := range r.final.Recommendations {

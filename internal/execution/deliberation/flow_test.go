@@ -3,6 +3,7 @@ package deliberation
 import (
 	"context"
 	"encoding/json"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -89,6 +90,39 @@ func TestEachRoleMayHaveItsModel(t *testing.T) {
 	require.Equal(t, "gpt-4o-mini", rt.settled["s1/r1/risk"].Model)
 	require.Equal(t, "gpt-4o-mini", rt.settled["s1/vote/risk"].Model)
 	require.Equal(t, "o3", rt.settled["conclude"].Model)
+}
+
+// Each role may have a server and a model of its own; what the input names goes
+// to the server of its role.
+func TestEachRoleMayHaveItsServer(t *testing.T) {
+	aside, err := modelsim.New(modelsim.Config{})
+	require.NoError(t, err)
+	web := httptest.NewServer(aside.Handler())
+	t.Cleanup(web.Close)
+	chat, err := model.New(model.Config{BaseURL: web.URL + "/v1"})
+	require.NoError(t, err)
+	t.Cleanup(chat.Close)
+	b := newBench(t, modelsim.Config{}, func(c *Config, _ *model.Config) {
+		c.Routes = Routes{Persona: Route{Model: "gpt-4o-mini", Chat: chat}, Synthesis: Route{Model: "o3"}}
+	})
+	for input, want := range map[string][3]string{
+		one: {modelsim.Model, "gpt-4o-mini", "o3"},
+		strings.Replace(one, `{`, `{"models":{"persona":"gpt-4o"},`, 1): {modelsim.Model, "gpt-4o", "o3"},
+	} {
+		before := len(b.sim.Records(""))
+		asideBefore := len(aside.Records(""))
+		rt := newMemory()
+		_, err = b.run(t.Context(), rt, input)
+		require.NoError(t, err)
+		require.Equal(t, want, [3]string{rt.settled["decompose"].Model, rt.settled["s1/r1/risk"].Model, rt.settled["conclude"].Model})
+		for _, r := range aside.Records("")[asideBefore:] {
+			require.Equal(t, want[1], r.Model, r.Call)
+		}
+		require.Greater(t, len(aside.Records("")), asideBefore)
+		for _, r := range b.sim.Records("")[before:] {
+			require.NotEqual(t, want[1], r.Model, r.Call)
+		}
+	}
 }
 
 func TestABadInputFailsForGoodBeforeAnyCall(t *testing.T) {
@@ -304,7 +338,7 @@ func (c edited) Chat(ctx context.Context, req model.Request, before func() error
 
 func TestTheFacilitatorMayCallForTheVoteButNotBeforeAnybodyHasAnswered(t *testing.T) {
 	b := newBench(t, modelsim.Config{})
-	b.exec.chat = edited{b.exec.chat, func(req model.Request, reply *model.Reply) {
+	b.exec.cfg.Routes.Lead.Chat = edited{b.exec.cfg.Routes.Lead.Chat, func(req model.Request, reply *model.Reply) {
 		switch {
 		case strings.Contains(req.Call, "/facilitate"):
 			reply.Text = `{"next":"vote","focus":""}`
@@ -353,7 +387,7 @@ func TestAfterAFailureNothingNewBeginsAnywhere(t *testing.T) {
 func TestAFindingIsHeardByThePartsThatRestOnIt(t *testing.T) {
 	b := newBench(t, modelsim.Config{})
 	var heard string
-	b.exec.chat = edited{b.exec.chat, func(req model.Request, _ *model.Reply) {
+	b.exec.cfg.Routes.Lead.Chat = edited{b.exec.cfg.Routes.Lead.Chat, func(req model.Request, _ *model.Reply) {
 		if req.Call == "s3/select" {
 			heard = req.Messages[1].Text
 		}

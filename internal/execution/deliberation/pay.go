@@ -26,7 +26,7 @@ type payment struct {
 }
 
 func (r *run) payment(q question, id string) (payment, error) {
-	rate, err := r.exec.prices.Of(q.model)
+	rate, err := r.exec.prices.Of(q.to.Model)
 	if err != nil {
 		return payment{}, &setback{"price " + id, err}
 	}
@@ -34,7 +34,7 @@ func (r *run) payment(q question, id string) (payment, error) {
 	for _, m := range q.messages {
 		p.in += len(m.Text) + frameBytes
 	}
-	p.call = job.Call{ID: id, Model: q.model, Max: rate.Worst(p.in, p.max)}
+	p.call = job.Call{ID: id, Model: q.to.Model, Max: rate.Worst(p.in, p.max)}
 	return p, nil
 }
 
@@ -50,16 +50,16 @@ func (r *run) pay(ctx context.Context, q question, id string) (model.Reply, entr
 		return model.Reply{}, entry{}, r.broken(ctx, "reserve "+id, err)
 	}
 	req := model.Request{
-		Model: q.model, Messages: q.messages, MaxTokens: q.maxTokens, Seed: r.in.Seed,
+		Model: q.to.Model, Messages: q.messages, MaxTokens: q.maxTokens, Seed: r.in.Seed,
 		Job: r.work.ID.String(), Call: id, Alive: r.rt.Progress,
 	}
-	reply, err := r.exec.chat.Chat(ctx, req, func() error { return r.permitted(ctx, p.call, permit) })
+	reply, err := q.to.Chat.Chat(ctx, req, func() error { return r.permitted(ctx, p.call, permit) })
 	u := p.usage(reply, err)
 	if bookErr := r.settle(ctx, u); bookErr != nil {
 		err = errors.Join(err, bookErr)
 	}
 	return reply, entry{
-		Model: q.model, Input: u.InputTokens, Output: u.OutputTokens, Cost: u.Cost, Estimated: u.Estimated,
+		Model: q.to.Model, Input: u.InputTokens, Output: u.OutputTokens, Cost: u.Cost, Estimated: u.Estimated,
 	}, err
 }
 

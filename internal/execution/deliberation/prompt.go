@@ -59,7 +59,7 @@ func (r *run) brief(task string) *sheet {
 // leadAsks is a question to the model that leads, answered with a JSON object.
 func (r *run) leadAsks(id string, s *sheet, reply string) question {
 	return question{
-		id: id, model: r.models.Lead, maxTokens: tokensPlan + r.exec.cfg.Thinking,
+		id: id, to: r.routes.Lead, maxTokens: tokensPlan + r.exec.cfg.Thinking,
 		messages: []model.Message{
 			{Role: model.System, Text: leadVoice},
 			{Role: model.User, Text: s.section("Reply", "Reply with one JSON object and nothing else:\n"+reply).text()},
@@ -69,7 +69,7 @@ func (r *run) leadAsks(id string, s *sheet, reply string) question {
 
 func (r *run) synthesisAsks(id string, s *sheet, reply string) question {
 	q := r.leadAsks(id, s, reply)
-	q.model, q.maxTokens = r.models.Synthesis, tokensLong+r.exec.cfg.Thinking
+	q.to, q.maxTokens = r.routes.Synthesis, tokensLong+r.exec.cfg.Thinking
 	return q
 }
 
@@ -142,7 +142,7 @@ func (s *sub) contributeQuestion(p problem.Persona, round int) question {
 		section("Question to all", s.lead.Question).
 		section("Reply", "Say what you have to say in at most 150 words.")
 	q := question{
-		id: s.callID(round, p.ID), model: s.run.models.Persona, maxTokens: tokensSpeech + s.run.exec.cfg.Thinking,
+		id: s.callID(round, p.ID), to: s.run.routes.Persona, maxTokens: tokensSpeech + s.run.exec.cfg.Thinking,
 		messages: []model.Message{
 			{Role: model.System, Text: speaker(p)},
 			{Role: model.User, Text: ask.text()},
@@ -242,7 +242,7 @@ func optionLines(options []problem.Option) []string {
 
 func (s *sub) voteQuestion(p problem.Persona) question {
 	q := question{
-		id: s.part.ID + "/vote/" + p.ID, model: s.run.models.Persona, maxTokens: tokensShort + s.run.exec.cfg.Thinking,
+		id: s.part.ID + "/vote/" + p.ID, to: s.run.routes.Persona, maxTokens: tokensShort + s.run.exec.cfg.Thinking,
 		messages: []model.Message{
 			{Role: model.System, Text: speaker(p)},
 			{Role: model.User, Text: s.sheet("vote").
