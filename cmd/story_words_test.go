@@ -34,6 +34,8 @@ func vocabulary() map[string]word {
 		"dispatcher": scene.dispatcherWord,
 		// ask name: from now on that dispatcher is asked.
 		"ask": scene.askWord,
+		// operator who: from now on gavel asks that dispatcher with that one's credential.
+		"operator": scene.operatorWord,
 		// worker name [VAR=value…] [via=link]
 		"worker": scene.workerWord,
 		// refused dispatcher|worker regexp [VAR=value…]: does not start, and says why.
@@ -206,6 +208,16 @@ func (s scene) askWord(args []string) error {
 	addr, err := p.said("dispatcher listens", "addr")
 	s.base = "http://" + addr
 	return err
+}
+
+func (s scene) operatorWord(args []string) error {
+	if err := need(args, 1, "operator who"); err != nil {
+		return err
+	}
+	s.script.Setenv("GAVEL_URL", s.base)
+	s.script.Setenv("GAVEL_KEY", secretOf(args[0]))
+	s.script.Setenv("PATH", binaries+string(os.PathListSeparator)+os.Getenv("PATH"))
+	return nil
 }
 
 func (s scene) workerWord(args []string) error {

@@ -1,0 +1,142 @@
+package deployment
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/rtfm-si/gavel/internal/telemetry"
+)
+
+const (
+	rulesFile     = "../../../deploy/prometheus/rules.yml"
+	dashboardFile = "../../../deploy/grafana/gavel.json"
+	runbooks      = "../../../docs/runbooks"
+	runbookURL    = "https://github.com/rtfm-si/gavel/blob/main/docs/runbooks/"
+)
+
+type rule struct {
+	Record, Alert, Expr string
+	Labels, Annotations map[string]string
+}
+
+func readRules(t *testing.T) (all []rule) {
+	t.Helper()
+	text, err := os.ReadFile(rulesFile)
+	require.NoError(t, err)
+	var file struct{ Groups []struct{ Rules []rule } }
+	require.NoError(t, yaml.Unmarshal(text, &file))
+	for _, g := range file.Groups {
+		all = append(all, g.Rules...)
+	}
+	require.NotEmpty(t, all)
+	return all
+}
+
+// exported are the names of all metrics of both processes, and the label names
+// each of them has.
+func exported(t *testing.T) map[string]string {
+	t.Helper()
+	desc := regexp.MustCompile(`fqName: "([^"]+)".*variableLabels: \{([^}]*)\}`)
+	out := map[string]string{}
+	for _, g := range []prometheus.Gatherer{
+		telemetry.NewDispatcherMetrics("test", nil).Gather(),
+		telemetry.NewWorkerMetrics("test", func() telemetry.WorkerState { return telemetry.WorkerState{} }).Gather(),
+	} {
+		registry, ok := g.(prometheus.Collector)
+		require.True(t, ok, "a %T describes what it has", g)
+		descs := make(chan *prometheus.Desc)
+		go func() { defer close(descs); registry.Describe(descs) }()
+		for d := range descs {
+			if m := desc.FindStringSubmatch(d.String()); m != nil {
+				out[m[1]] = m[2]
+			}
+		}
+	}
+	require.Contains(t, out, "gavel_kill_seconds")
+	return out
+}
+
+// Every metric that an alert or the dashboard asks for is one that a process
+// has, and every one that a process has is looked at by somebody.
+func TestRulesAndDashboardKnowTheMetrics(t *testing.T) {
+	have, used := exported(t), map[string]bool{}
+	for _, r := range readRules(t) {
+		used["record "+r.Record] = r.Record != ""
+	}
+	metric := regexp.MustCompile(`gavel[_:][a-z_:]+`)
+	for where, expr := range expressions(t) {
+		for _, name := range metric.FindAllString(expr, -1) {
+			if used["record "+name] {
+				continue
+			}
+			base := name
+			for _, part := range []string{"_bucket", "_sum", "_count"} {
+				base = strings.TrimSuffix(base, part)
+			}
+			require.Contains(t, have, base, "%s asks for it: %s", where, expr)
+			used[base] = true
+		}
+	}
+	for name := range have {
+		if strings.HasPrefix(name, "gavel_") && !slices.Contains([]string{"gavel_worker_slots", "gavel_worker_running", "gavel_worker_deaf", "gavel_worker_no_progress", "gavel_jobs_granted_total"}, name) {
+			require.True(t, used[name], "%s is exported, and neither an alert nor the dashboard shows it", name)
+		}
+	}
+}
+
+// expressions are all that is asked of Prometheus, by where it stands.
+func expressions(t *testing.T) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for _, r := range readRules(t) {
+		out["the rule "+r.Record+r.Alert] = r.Expr
+	}
+	text, err := os.ReadFile(dashboardFile)
+	require.NoError(t, err)
+	var board struct {
+		Panels []struct {
+			Title   string
+			Targets []struct{ RefID, Expr string }
+		}
+	}
+	require.NoError(t, json.Unmarshal(text, &board))
+	for _, p := range board.Panels {
+		for _, q := range p.Targets {
+			out["the panel "+p.Title+" "+q.RefID] = q.Expr
+		}
+	}
+	return out
+}
+
+// Whoever is woken is told what to do.
+func TestEveryAlertHasARunbook(t *testing.T) {
+	told := map[string]bool{}
+	for _, r := range readRules(t) {
+		if r.Alert == "" {
+			continue
+		}
+		require.Contains(t, []string{"page", "ticket"}, r.Labels["severity"], r.Alert)
+		require.NotEmpty(t, r.Annotations["summary"], r.Alert)
+		require.NotEmpty(t, r.Annotations["description"], r.Alert)
+		book, ok := strings.CutPrefix(r.Annotations["runbook_url"], runbookURL)
+		require.True(t, ok, "%s: %s", r.Alert, r.Annotations["runbook_url"])
+		text, err := os.ReadFile(filepath.Join(runbooks, book))
+		require.NoError(t, err, r.Alert)
+		require.Contains(t, string(text), r.Alert, "%s says what the alert means", book)
+		told[r.Alert] = true
+	}
+	tests, err := os.ReadFile(filepath.Join(filepath.Dir(rulesFile), "rules_test.yml"))
+	require.NoError(t, err)
+	for name := range told {
+		require.GreaterOrEqual(t, strings.Count(string(tests), name), 2, "rules_test.yml has %s fire, and be silent", name)
+	}
+}
