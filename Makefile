@@ -86,6 +86,13 @@ deploy-test: ## hold deploy/ to the binaries, and Redis's users to the scripts
 	@scripts/redis.sh ensure
 	$(GO) test $(TEST_FLAGS) ./cmd/internal/deployment/...
 
+.PHONY: rules
+rules: ## alerts by promtool, and alerts and dashboard asked of a fleet that runs under a real Prometheus
+	@scripts/redis.sh ensure
+	promtool check config deploy/prometheus/prometheus.yml
+	promtool test rules deploy/prometheus/rules_test.yml
+	$(GO) test -race -count=1 -run TestRulesAndDashboardOfALiveFleet ./cmd -args -prometheus="$$(command -v prometheus)"
+
 .PHONY: deploy-smoke
 deploy-smoke: ## run deploy/compose.yaml with those images: kill, drain, crash, restart
 	@scripts/redis.sh install

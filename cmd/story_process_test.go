@@ -76,9 +76,9 @@ func (j *journal) text() string {
 
 // launch starts a binary. Its thread lives as long as it does, for the kernel
 // ties its life to that.
-func launch(name, binary string, env []string) (*process, error) {
+func launch(name, binary string, env []string, args ...string) (*process, error) {
 	p := &process{name: name, log: newJournal(), gone: make(chan struct{})}
-	p.cmd = exec.Command(binary)
+	p.cmd = exec.Command(binary, args...)
 	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = env, p.log, p.log
 	p.cmd.SysProcAttr = diesWithStory()
 	started := make(chan error, 1)

@@ -1,6 +1,7 @@
-// Package deployment holds the folder deploy/ to the product: it has tests and
-// no code. What a manifest says and a binary does not know, a time that does
-// not add up, a right that a Redis user has and no script needs, fails here.
+// Package deployment holds the folder deploy/ to the product: it has tests, and
+// reads rules and dashboards. What a manifest says and a binary does not know, a
+// time that does not add up, a right that a Redis user has and no script needs,
+// an alert that asks for a metric that nobody has, fails here.
 //
 // It does not start containers; scripts/deploy-smoke.sh does.
 //

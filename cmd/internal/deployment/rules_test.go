@@ -1,7 +1,6 @@
 package deployment
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/rtfm-si/gavel/internal/telemetry"
 )
@@ -22,24 +20,6 @@ const (
 	runbooks      = "../../../docs/runbooks"
 	runbookURL    = "https://github.com/rtfm-si/gavel/blob/main/docs/runbooks/"
 )
-
-type rule struct {
-	Record, Alert, Expr string
-	Labels, Annotations map[string]string
-}
-
-func readRules(t *testing.T) (all []rule) {
-	t.Helper()
-	text, err := os.ReadFile(rulesFile)
-	require.NoError(t, err)
-	var file struct{ Groups []struct{ Rules []rule } }
-	require.NoError(t, yaml.Unmarshal(text, &file))
-	for _, g := range file.Groups {
-		all = append(all, g.Rules...)
-	}
-	require.NotEmpty(t, all)
-	return all
-}
 
 // exported are the names of all metrics of both processes, and the label names
 // each of them has.
@@ -69,11 +49,15 @@ func exported(t *testing.T) map[string]string {
 // has, and every one that a process has is looked at by somebody.
 func TestRulesAndDashboardKnowTheMetrics(t *testing.T) {
 	have, used := exported(t), map[string]bool{}
-	for _, r := range readRules(t) {
+	rules, err := Rules(rulesFile)
+	require.NoError(t, err)
+	for _, r := range rules {
 		used["record "+r.Record] = r.Record != ""
 	}
+	expressions, err := Expressions(rulesFile, dashboardFile)
+	require.NoError(t, err)
 	metric := regexp.MustCompile(`gavel[_:][a-z_:]+`)
-	for where, expr := range expressions(t) {
+	for where, expr := range expressions {
 		for _, name := range metric.FindAllString(expr, -1) {
 			if used["record "+name] {
 				continue
@@ -93,34 +77,12 @@ func TestRulesAndDashboardKnowTheMetrics(t *testing.T) {
 	}
 }
 
-// expressions are all that is asked of Prometheus, by where it stands.
-func expressions(t *testing.T) map[string]string {
-	t.Helper()
-	out := map[string]string{}
-	for _, r := range readRules(t) {
-		out["the rule "+r.Record+r.Alert] = r.Expr
-	}
-	text, err := os.ReadFile(dashboardFile)
-	require.NoError(t, err)
-	var board struct {
-		Panels []struct {
-			Title   string
-			Targets []struct{ RefID, Expr string }
-		}
-	}
-	require.NoError(t, json.Unmarshal(text, &board))
-	for _, p := range board.Panels {
-		for _, q := range p.Targets {
-			out["the panel "+p.Title+" "+q.RefID] = q.Expr
-		}
-	}
-	return out
-}
-
 // Whoever is woken is told what to do.
 func TestEveryAlertHasARunbook(t *testing.T) {
 	told := map[string]bool{}
-	for _, r := range readRules(t) {
+	rules, err := Rules(rulesFile)
+	require.NoError(t, err)
+	for _, r := range rules {
 		if r.Alert == "" {
 			continue
 		}
