@@ -22,4 +22,13 @@
 //     of a dispatcher and workers under them leaves Redis's ACL log empty.
 //   - No worker can write the gate, an order, the control stream or the audit.
 //   - A container is given the time that its process may take to end.
+//
+// # Files
+//
+//	rules.go          alerts, records and what the dashboard asks
+//	rules_test.go     each asks for metrics that exist; each alert has a runbook
+//	acl_test.go       the users of Redis, generated
+//	users_test.go     what each user can and cannot do
+//	life_test.go      a whole fleet under its users
+//	manifests_test.go compose and Kubernetes: grace, restriction, secrets
 package deployment
