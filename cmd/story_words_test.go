@@ -36,6 +36,8 @@ func vocabulary() map[string]word {
 		"ask": scene.askWord,
 		// operator who: from now on gavel asks that dispatcher with that one's credential.
 		"operator": scene.operatorWord,
+		// glass: from now on the shell has the break-glass credential of Redis.
+		"glass": scene.glassWord,
 		// worker name [VAR=value…] [via=link]
 		"worker": scene.workerWord,
 		// refused dispatcher|worker regexp [VAR=value…]: does not start, and says why.
@@ -217,6 +219,15 @@ func (s scene) operatorWord(args []string) error {
 	s.script.Setenv("GAVEL_URL", s.base)
 	s.script.Setenv("GAVEL_KEY", secretOf(args[0]))
 	s.script.Setenv("PATH", binaries+string(os.PathListSeparator)+os.Getenv("PATH"))
+	return nil
+}
+
+func (s scene) glassWord([]string) error {
+	for _, kv := range s.environment("dispatcher", s.variable, nil) {
+		if name, v, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "GAVEL_LEASE_") || name == "GAVEL_REDIS_URL" {
+			s.script.Setenv(name, v)
+		}
+	}
 	return nil
 }
 
