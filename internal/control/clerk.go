@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -21,8 +22,8 @@ type Sampler interface {
 
 // Clerk does what orders need after they were recorded: it completes them in
 // every partition, goes on with the walks of selectors and of lifted blocks,
-// books the verdicts behind horizons, fences what is silent and takes dead
-// workers off the table. Every dispatcher runs one; all of it may
+// books the verdicts behind horizons, fences what is silent, takes dead workers
+// off the table and retires old orders. Every dispatcher runs one; all of it may
 // be done by several at once.
 type Clerk struct {
 	Control *Redis
@@ -34,6 +35,9 @@ type Clerk struct {
 	// BuryAfter is how long a worker, or another dispatcher, is silent before it
 	// leaves the table; 0 means 5 min.
 	BuryAfter time.Duration
+	// Retention is how long an order that is over is kept, with its receipt; 0
+	// means 30 days.
+	Retention time.Duration
 	// Quiesced is told of each order that nobody is waited for any more, with the
 	// time since it was requested; nil for nobody.
 	Quiesced func(scope job.ScopeKind, took time.Duration)
@@ -48,11 +52,15 @@ func (k Clerk) Run(ctx context.Context) {
 	if k.BuryAfter == 0 {
 		k.BuryAfter = 5 * time.Minute
 	}
+	if k.Retention == 0 {
+		k.Retention = 30 * 24 * time.Hour
+	}
 	var wg sync.WaitGroup
 	for p, s := range k.Samplers {
 		wg.Go(func() { every(ctx, k.Every, func() { k.fence(ctx, p, s) }) })
 		wg.Go(func() { every(ctx, k.SweepEvery, func() { k.sweep(ctx, p) }) })
 		wg.Go(func() { every(ctx, k.Every, func() { k.bury(ctx, p) }) })
+		wg.Go(func() { every(ctx, time.Minute, func() { k.retire(ctx, p) }) })
 	}
 	wg.Wait()
 	for _, s := range k.Samplers {
@@ -122,6 +130,42 @@ func (k Clerk) sweep(ctx context.Context, p int) {
 		}
 		k.book(ctx, p, id)
 	}
+}
+
+// sweepChunk is how many jobs one sweep looks at: a few hundred microseconds of
+// Redis's time.
+const sweepChunk = 100
+
+// Sweep takes an open order one chunk further in one partition: a selector's
+// walk, the jobs of a lifted block, or the verdicts behind a horizon. It returns
+// more while there is something left to do at once; waiting, quiesced, done,
+// standing or unknown when there is not. It lets go of an order that is over only
+// when nobody has to complete it any more from there.
+func (c *Redis) Sweep(ctx context.Context, p int, order job.ID) (string, error) {
+	keep := ""
+	if !c.everyone(p, order) {
+		keep = "1"
+	}
+	reply, err := c.step(ctx, "sweep", p, order, rediskit.Args{"keep": keep})
+	if err != nil || reply.Word != "waiting" {
+		return reply.Word, err
+	}
+	switch reply.Str(0) {
+	case "scan":
+		if reply, err = c.step(ctx, "scan", p, order, nil); reply.Word == "done" {
+			return "more", err // the walk is over; the next sweep says what is waited for
+		}
+	case "block":
+		reply, err = c.step(ctx, "unbench", p, order, nil)
+	}
+	return reply.Word, err
+}
+
+// step calls one of the scripts that take an order a chunk further.
+func (c *Redis) step(ctx context.Context, script string, p int, order job.ID, more rediskit.Args) (rediskit.Reply, error) {
+	args := rediskit.Args{"id": string(order), "limit": sweepChunk}
+	maps.Copy(args, more)
+	return c.call(ctx, script, rediskit.Place{Slot: c.partitions.Slot(p), Order: string(order)}, args)
 }
 
 // book sweeps one order until there is nothing to book, or its share of a tick

@@ -63,5 +63,6 @@
 //	memory.go   what this process has seen of the gates
 //	authority.go noticing that a gate lost it, asserting it again, adopting
 //	clerk.go    what dispatchers do in the background
+//	retire.go   how long orders are kept
 //	lua/        the transitions
 package control

@@ -246,6 +246,9 @@ func (c *Redis) Orders(ctx context.Context, limit int) ([]job.Receipt, error) {
 			}
 			seen[id] = true
 			r, err := c.summary(ctx, id)
+			if errors.Is(err, job.ErrUnknown) {
+				continue // it is being retired
+			}
 			if err != nil {
 				return nil, err
 			}

@@ -5,7 +5,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -36,7 +35,7 @@ type Redis struct {
 // how long a silent worker's job may stay under an order.
 func NewRedis(run rediskit.Runner, ps rediskit.Partitions, take time.Duration, log *zap.Logger) (*Redis, error) {
 	s, err := rediskit.LoadAll(scripts, "order", "horizon", "gate", "sweep", "fence", "bury",
-		"select", "scan", "preview", "block", "lift", "unbench", "begin", "adopt")
+		"select", "scan", "preview", "block", "lift", "unbench", "begin", "adopt", "retire")
 	if err != nil {
 		return nil, err
 	}
@@ -59,42 +58,6 @@ func (c *Redis) again(ctx context.Context, script string, at rediskit.Place, arg
 		return c.call(ctx, script, at, args)
 	}
 	return reply, err
-}
-
-// sweepChunk is how many jobs one sweep looks at: a few hundred microseconds of
-// Redis's time.
-const sweepChunk = 100
-
-// Sweep takes an open order one chunk further in one partition: a selector's
-// walk, the jobs of a lifted block, or the verdicts behind a horizon. It returns
-// more while there is something left to do at once; waiting, quiesced, done,
-// standing or unknown when there is not. It lets go of an order that is over only
-// when nobody has to complete it any more from there.
-func (c *Redis) Sweep(ctx context.Context, p int, order job.ID) (string, error) {
-	keep := ""
-	if !c.everyone(p, order) {
-		keep = "1"
-	}
-	reply, err := c.step(ctx, "sweep", p, order, rediskit.Args{"keep": keep})
-	if err != nil || reply.Word != "waiting" {
-		return reply.Word, err
-	}
-	switch reply.Str(0) {
-	case "scan":
-		if reply, err = c.step(ctx, "scan", p, order, nil); reply.Word == "done" {
-			return "more", err // the walk is over; the next sweep says what is waited for
-		}
-	case "block":
-		reply, err = c.step(ctx, "unbench", p, order, nil)
-	}
-	return reply.Word, err
-}
-
-// step calls one of the scripts that take an order a chunk further.
-func (c *Redis) step(ctx context.Context, script string, p int, order job.ID, more rediskit.Args) (rediskit.Reply, error) {
-	args := rediskit.Args{"id": string(order), "limit": sweepChunk}
-	maps.Copy(args, more)
-	return c.call(ctx, script, rediskit.Place{Slot: c.partitions.Slot(p), Order: string(order)}, args)
 }
 
 // OpenOrders lists the orders of a partition that are not quiesced there.
@@ -193,6 +156,25 @@ func (c *Redis) recent(ctx context.Context, p, limit int) ([]job.ID, error) {
 	out := make([]job.ID, len(ids))
 	for i, id := range ids {
 		out[i] = job.ID(id)
+	}
+	return out, nil
+}
+
+// recordedBefore lists a chunk of a partition's orders that were recorded before
+// a moment, oldest first, from a place in that list on.
+func (c *Redis) recordedBefore(ctx context.Context, p int, before time.Time, from int64) ([]job.ID, error) {
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	zs, err := c.run.Client.ZRangeWithScores(cctx, c.partitions.Slot(p).Of("orders"), from, from+retireChunk-1).Result()
+	if err != nil {
+		return nil, rediskit.Unread(err)
+	}
+	var out []job.ID
+	for _, z := range zs {
+		if int64(z.Score) > before.UnixMicro() {
+			break
+		}
+		out = append(out, job.ID(fmt.Sprint(z.Member)))
 	}
 	return out, nil
 }

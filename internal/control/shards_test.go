@@ -199,6 +199,55 @@ func TestAReceiptNamesThePartitionsItCouldNotRead(t *testing.T) {
 	}
 }
 
+// An order goes only when it is over everywhere: whoever misses an open one would
+// give it again, to jobs that came since.
+func TestAnOrderIsNotRetiredWhileAnyPartitionIsAwayOrOpen(t *testing.T) {
+	t.Parallel()
+	for name, p := range wide(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSharded(t)
+			running := s.populate(t)
+			r, err := s.KillAll(t.Context(), p, asked("all"), "")
+			require.NoError(t, err)
+			s.clerk(t)
+			retire := func() (n int) {
+				for p := range 4 {
+					k, _ := s.Retire(t.Context(), p, time.Now().Add(time.Hour))
+					n += k
+				}
+				return n
+			}
+			for _, h := range running[1:] {
+				_, err := s.end(t.Context(), "finish", "w1", h)
+				require.NoError(t, err)
+			}
+			for part := range 4 {
+				require.Eventually(t, func() bool {
+					open, err := s.OpenOrders(t.Context(), part)
+					return err == nil && (len(open) == 0) == (part != running[0].id.Partition())
+				}, 10*time.Second, 10*time.Millisecond)
+			}
+			require.Zero(t, retire(), "one still runs")
+			_, err = s.end(t.Context(), "finish", "w1", running[0])
+			require.NoError(t, err)
+			require.Eventually(t, func() bool {
+				open, err := s.OpenOrders(t.Context(), running[0].id.Partition())
+				return err == nil && len(open) == 0
+			}, 10*time.Second, 10*time.Millisecond)
+			s.shards[1].Kill()
+			require.Zero(t, retire(), "nobody can ask the others")
+			s.shards[1].Restart()
+			require.Eventually(t, func() bool { return s.receipt(t, r.Order.ID).Stage == job.Quiesced }, 10*time.Second, 10*time.Millisecond)
+			require.Eventually(t, func() bool { return retire() == 1 }, 10*time.Second, 10*time.Millisecond)
+			_, err = s.Receipt(t.Context(), r.Order.ID)
+			require.ErrorIs(t, err, job.ErrUnknown)
+			later := s.mustSubmit(t, s.ownerIn(1), "talk", `{}`)
+			require.Never(t, func() bool { return s.record(t, later).State != job.Queued }, 200*time.Millisecond, 10*time.Millisecond, "the order came back")
+		})
+	}
+}
+
 // With every shard away nothing is said to have been ordered.
 func TestAnOrderThatNoPartitionTookIsNoOrder(t *testing.T) {
 	t.Parallel()

@@ -25,6 +25,7 @@ type Config struct {
 	KeysFile      string        `name:"keys-file" env:"GAVEL_KEYS_FILE" type:"path" required:"" help:"File of API keys, made with 'gavel keys new'; read again when it changes."`
 	Kinds         []string      `name:"kinds" env:"GAVEL_KINDS" help:"Kinds of job accepted beside deliberation: those that the workers' --programs run."`
 	Retention     time.Duration `name:"retention" env:"GAVEL_RETENTION" default:"168h" help:"How long an ended job's record, events and checkpoints are kept."`
+	OrderKept     time.Duration `name:"order-retention" env:"GAVEL_ORDER_RETENTION" default:"720h" help:"How long an order that is over is kept with its receipt, no less than --retention; the audit is kept for ever."`
 	Idempotency   time.Duration `name:"idempotency" env:"GAVEL_IDEMPOTENCY" default:"24h" help:"How long an Idempotency-Key is remembered."`
 	DefaultBudget int64         `name:"default-budget" env:"GAVEL_DEFAULT_BUDGET" default:"5000000" help:"Budget of a job that asks for none, in micro-USD (1000000 is one dollar)."`
 	Shutdown      time.Duration `name:"shutdown" env:"GAVEL_SHUTDOWN" default:"10s" help:"How long open requests may take after SIGTERM."`

@@ -117,7 +117,10 @@ func kinds(cfg Config) map[string]func([]byte) error {
 }
 
 func (p *process) newClerk(orders *control.Redis) (control.Clerk, error) {
-	k := control.Clerk{Control: orders, Samplers: map[int]control.Sampler{}, Every: p.cfg.Renew, Quiesced: p.metrics.Quiesced, Log: p.log}
+	if p.cfg.OrderKept != 0 && p.cfg.OrderKept < p.cfg.Retention {
+		return control.Clerk{}, fmt.Errorf("--order-retention %s is less than --retention %s: the record of a killed job would name an order that is gone; raise the one or lower the other", p.cfg.OrderKept, p.cfg.Retention)
+	}
+	k := control.Clerk{Control: orders, Samplers: map[int]control.Sampler{}, Every: p.cfg.Renew, Retention: p.cfg.OrderKept, Quiesced: p.metrics.Quiesced, Log: p.log}
 	name := "dispatcher-" + rand.Text()[:8]
 	for _, part := range p.fleet.Partitions.All() {
 		run := p.fleet.On(p.fleet.Clients.Lease)

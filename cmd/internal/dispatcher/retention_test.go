@@ -1,0 +1,14 @@
+package dispatcher
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestAnOrderIsKeptNoShorterThanItsJobs(t *testing.T) {
+	p := &process{cfg: Config{OrderKept: time.Hour, Retention: 2 * time.Hour}}
+	_, err := p.newClerk(nil)
+	require.ErrorContains(t, err, "--order-retention 1h0m0s is less than --retention 2h0m0s")
+}
