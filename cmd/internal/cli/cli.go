@@ -23,6 +23,7 @@ type commands struct {
 	Global `embed:""`
 
 	Dev      devCommand      `cmd:"" group:"Try it" help:"Start a whole fleet in this process, for development."`
+	Compare  compareCommand  `cmd:"" group:"Try it" help:"Put problems to a model as one plain call and as a deliberation; what each gives and costs."`
 	Modelsim modelsimCommand `cmd:"" group:"Try it" help:"Start the simulated model server, with what latency, pace and faults you like."`
 	Demo     demoCommand     `cmd:"" group:"Try it" help:"See the main job played and checked, in a minute or two."`
 

@@ -32,6 +32,7 @@
 //	desk.go      what every command works with
 //	failure.go   errors, hints, exit codes
 //	dev.go       gavel dev
+//	compare.go   gavel compare
 //	modelsim.go  gavel modelsim
 //	demo.go      gavel demo
 //	submit.go    a problem file becomes a job
