@@ -319,3 +319,23 @@ func TestATimeoutOfOneTryIsTriedAgain(t *testing.T) {
 	_, err = c.Job(t.Context(), "j1")
 	require.NoError(t, err)
 }
+
+func TestATranscriptIsReadToItsEndAndSaysWhenItIsNotWhole(t *testing.T) {
+	c, s := start(t,
+		answer(200, `{"calls":[{"id":"1-0","call":{"call":"a","reply":"x"}},{"id":"2-0","call":{"call":"b"}}],"next":"2-0"}`),
+		answer(200, `{"calls":[{"id":"3-0","call":{"call":"c"}}],"shortened":true}`))
+	var got []string
+	var last error
+	for e, err := range c.Transcript(t.Context(), "j1") {
+		if last = err; err == nil {
+			got = append(got, e.Call)
+		}
+	}
+	require.Equal(t, []string{"a", "b", "c"}, got)
+	require.ErrorIs(t, last, client.ErrTranscriptShortened)
+	require.Equal(t, "2-0", s.seen[1].URL.Query().Get("after"))
+	for range c.Transcript(t.Context(), "j1") {
+		break // whoever has seen enough asks no more
+	}
+	require.Equal(t, 3, s.calls())
+}

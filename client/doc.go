@@ -41,6 +41,7 @@
 //	problem.go  what the dispatcher refuses
 //	jobs.go     submit, read, list, wait
 //	checkpoints.go  the states a job can be resumed from
+//	transcript.go  prompts and replies of a job that asked to have them kept
 //	events.go   the event stream of a job, with resume
 //	orders.go   kill, kill-all, receipts
 //	issue.go    preview an order, issue it, follow it

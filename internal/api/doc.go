@@ -50,6 +50,7 @@
 //	watch.go    the event stream of the fleet
 //	me.go       who the caller is
 //	checkpoints.go  the states a job can be resumed from
+//	transcript.go  the calls of a job that asked to have them kept
 //	resume.go   resume a parked job, go on from one that is over
 //	spend.go    what is being spent, and by whom
 //	budgets.go  what may be spent

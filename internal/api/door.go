@@ -33,6 +33,7 @@ type Config struct {
 	Books       Books
 	Raises      Raises
 	Checkpoints Checkpoints
+	Transcripts Transcripts
 	Audit       Audit
 	Keys        Keys
 	// CursorKey signs cursors, at least 16 bytes, the same on every dispatcher.
@@ -101,7 +102,7 @@ func New(cfg Config) (*Door, error) {
 func (cfg Config) check() error {
 	missing := map[string]bool{
 		"Auth": cfg.Auth == nil, "Jobs": cfg.Jobs == nil, "Events": cfg.Events == nil, "Orders": cfg.Orders == nil, "Blocks": cfg.Blocks == nil,
-		"Gate": cfg.Gate == nil, "Fleet": cfg.Fleet == nil, "Books": cfg.Books == nil, "Raises": cfg.Raises == nil, "Checkpoints": cfg.Checkpoints == nil, "Audit": cfg.Audit == nil, "Keys": cfg.Keys == nil,
+		"Gate": cfg.Gate == nil, "Fleet": cfg.Fleet == nil, "Books": cfg.Books == nil, "Raises": cfg.Raises == nil, "Checkpoints": cfg.Checkpoints == nil, "Transcripts": cfg.Transcripts == nil, "Audit": cfg.Audit == nil, "Keys": cfg.Keys == nil,
 	}
 	for name, is := range missing {
 		if is {
@@ -171,6 +172,7 @@ func (d *Door) mount() error {
 	d.mountKeys(h)
 	d.mountResume(h)
 	d.mountCheckpoints(h)
+	d.mountTranscript(h)
 	delete(registry.Map(), "ErrorModel")
 	delete(registry.Map(), "ErrorDetail")
 	doc, err := h.OpenAPI().MarshalJSON()

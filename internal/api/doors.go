@@ -41,6 +41,13 @@ type Checkpoints interface {
 	Checkpoint(ctx context.Context, id job.ID, seq uint64) (job.Kept, error)
 }
 
+// Transcripts are the calls of jobs that asked to have them kept.
+type Transcripts interface {
+	// Transcript returns up to limit calls behind a position (empty: from the
+	// start), oldest first; none is an empty slice.
+	Transcript(ctx context.Context, id job.ID, after string, limit int) ([]job.Transcribed, error)
+}
+
 // Raises is where parked jobs are brought back by hand.
 type Raises interface {
 	// Raise brings a parked job back, with a raised budget (0 keeps it), and

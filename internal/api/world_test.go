@@ -354,6 +354,18 @@ func (f fakeKept) Checkpoint(_ context.Context, id job.ID, seq uint64) (job.Kept
 	return job.Kept{}, firstOf(f.fail, job.ErrUnknown)
 }
 
+func (f fakeKept) Transcript(_ context.Context, id job.ID, after string, limit int) ([]job.Transcribed, error) {
+	defer f.lock()()
+	var out []job.Transcribed
+	for n := range 3 {
+		at := fmt.Sprintf("%d-0", n+1)
+		if id == overJob && (after == "" || later(at, after)) && len(out) < limit {
+			out = append(out, job.Transcribed{ID: at, At: noon, Data: fmt.Appendf(nil, `{"call":"c%d"}`, n+1)})
+		}
+	}
+	return out, f.fail
+}
+
 func (f fakeBooks) Spend(_ context.Context, q job.SpendQuery) (job.Spend, error) {
 	defer f.lock()()
 	f.spends = append(f.spends, q)
@@ -526,7 +538,7 @@ func config(w *world) Config {
 	w.logs = logs
 	return Config{
 		Name: "prod", Partitions: 1, Auth: fakeAuth{}, Jobs: fakeJobs{w}, Events: fakeEvents{w}, Orders: fakeOrders{w}, Blocks: fakeBlocks{w},
-		Gate: fakeGate{w}, Fleet: fakeFleet{w}, Books: fakeBooks{w}, Raises: fakeRaises{w}, Checkpoints: fakeKept{w}, Audit: fakeAudit{w}, Keys: fakeKeys{w}, CursorKey: []byte("0123456789abcdef"),
+		Gate: fakeGate{w}, Fleet: fakeFleet{w}, Books: fakeBooks{w}, Raises: fakeRaises{w}, Checkpoints: fakeKept{w}, Transcripts: fakeKept{w}, Audit: fakeAudit{w}, Keys: fakeKeys{w}, CursorKey: []byte("0123456789abcdef"),
 		Kinds: map[string]func([]byte) error{"deliberation": func(in []byte) error {
 			if !bytes.Contains(in, []byte(`"problem"`)) {
 				return fmt.Errorf("problem is missing; say what to deliberate")

@@ -64,6 +64,9 @@ type Journal interface {
 	// Event appends under the claim; the nonce makes a retry append once.
 	Event(ctx context.Context, id job.ID, claim job.Claim, nonce string, e job.Event) error
 	Checkpoint(ctx context.Context, id job.ID, claim job.Claim, c job.Checkpoint) error
+	// Transcribe keeps one call under the claim, and leaves out what would pass
+	// [MaxTranscript]; the nonce makes a retry keep once.
+	Transcribe(ctx context.Context, id job.ID, claim job.Claim, nonce string, data []byte) error
 	// Last returns the newest checkpoint that can be read, nil when there is
 	// none, and how many newer ones were damaged.
 	Last(ctx context.Context, id job.ID) (c *job.Checkpoint, damaged int, err error)

@@ -42,6 +42,8 @@ type fakeRooms struct {
 	last     *job.Checkpoint
 	damaged  int
 
+	transcribed []string
+
 	onGrant   func(n int) error // the n-th call, from 1
 	onEnd     func(n int) error
 	onReserve func(c job.Call) error
@@ -203,6 +205,13 @@ func (f *fakeRooms) Checkpoint(ctx context.Context, _ job.ID, _ job.Claim, c job
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.saved = append(f.saved, c)
+	return nil
+}
+
+func (f *fakeRooms) Transcribe(_ context.Context, _ job.ID, _ job.Claim, _ string, data []byte) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.transcribed = append(f.transcribed, string(data))
 	return nil
 }
 

@@ -28,7 +28,7 @@ type Redis struct {
 
 // NewRedis returns the journal of a fleet.
 func NewRedis(run rediskit.Runner, ps rediskit.Partitions) (*Redis, error) {
-	s, err := rediskit.LoadAll(scripts, "event", "checkpoint")
+	s, err := rediskit.LoadAll(scripts, "event", "checkpoint", "transcribe")
 	if err != nil {
 		return nil, err
 	}
@@ -44,6 +44,13 @@ func (r *Redis) Event(ctx context.Context, id job.ID, claim job.Claim, nonce str
 	return r.write(ctx, "event", id, rediskit.Args{
 		"id": string(id), "worker": claim.Worker, "epoch": claim.Epoch,
 		"kind": e.Type, "audience": audience, "data": []byte(e.Data), "nonce": nonce,
+	})
+}
+
+// Transcribe implements [Journal].
+func (r *Redis) Transcribe(ctx context.Context, id job.ID, claim job.Claim, nonce string, data []byte) error {
+	return r.write(ctx, "transcribe", id, rediskit.Args{
+		"id": string(id), "worker": claim.Worker, "epoch": claim.Epoch, "data": data, "nonce": nonce, "limit": MaxTranscript,
 	})
 }
 

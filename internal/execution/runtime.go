@@ -20,6 +20,9 @@ import (
 // MaxEvent is the largest data of one event, in bytes.
 const MaxEvent = 64 << 10
 
+// MaxTranscript is the most that is kept of one job's calls, in bytes.
+const MaxTranscript = 8 << 20
+
 // ErrBadEvent is returned for an event that may not be stored.
 var ErrBadEvent = errors.New("bad event")
 
@@ -72,6 +75,18 @@ func (rt *runtime) Checkpoint(ctx context.Context, c job.Checkpoint) error {
 	c.Seq += rt.shift
 	return rt.tail(ctx, func(ctx context.Context) error {
 		return rt.w.rooms.Journal.Checkpoint(ctx, rt.r.job.ID, rt.r.claim, c)
+	})
+}
+
+// Record implements job.Recorder.
+func (rt *runtime) Record(ctx context.Context, e job.Exchange) error {
+	data, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("encode a call for the transcript: %w", err)
+	}
+	nonce := rand.Text()
+	return rt.tail(ctx, func(ctx context.Context) error {
+		return rt.w.rooms.Journal.Transcribe(ctx, rt.r.job.ID, rt.r.claim, nonce, data)
 	})
 }
 

@@ -250,6 +250,24 @@ func TestAResumedJobGetsItsCheckpointAndHearsOfDamage(t *testing.T) {
 	})
 }
 
+func TestACallIsTranscribedAlsoWhileTheJobIsBeingStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakes(granted(1))
+		r := start(t, Config{}, f, func(ctx context.Context, _ job.Work, rt job.Runtime) (job.Result, error) {
+			rec, ok := rt.(job.Recorder)
+			require.True(t, ok)
+			<-ctx.Done()
+			return nil, rec.Record(ctx, job.Exchange{Call: "s1", Messages: []job.Turn{{Role: "user", Text: "why?"}}, Reply: "because", Cost: 7})
+		})
+		synctest.Wait()
+		f.stop(granted(1).Job.ID, &job.Stop{Kind: job.StopKilled})
+		synctest.Wait()
+		require.Len(t, f.transcribed, 1)
+		require.JSONEq(t, `{"call":"s1","messages":[{"role":"user","text":"why?"}],"reply":"because","cost_micro_usd":7}`, f.transcribed[0])
+		require.NoError(t, r.stop())
+	})
+}
+
 // What goes on from an older checkpoint, or from none, writes its next one above
 // the last that was accepted: Redis would refuse it otherwise.
 func TestWorkBehindADamagedCheckpointCountsOnFromTheLastAccepted(t *testing.T) {

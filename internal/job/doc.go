@@ -29,6 +29,7 @@
 //	cause.go    why a context was cancelled: a closed set
 //	executor.go the seam: Executor, Runtime, events, calls, checkpoints
 //	checkpoint.go  a checkpoint as it is stored
+//	exchange.go one call, as a transcript keeps it
 //	order.go    orders, scopes, verdicts
 //	selector.go what a selector order asks for
 //	preview.go  what an order would reach, and how far a walk has come

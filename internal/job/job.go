@@ -69,6 +69,8 @@ type Job struct {
 	// ResumedFrom is the job whose checkpoint ResumedSeq this one began at.
 	ResumedFrom ID
 	ResumedSeq  uint64
+	// TranscriptFull: there was more to keep of its calls than may be kept.
+	TranscriptFull bool
 
 	Budget, Reserved, Spent MicroUSD
 

@@ -40,6 +40,9 @@ type Input struct {
 	// MayAsk lets the deliberation ask its owner for what it misses, once, before
 	// it begins; the job is parked until the answer comes.
 	MayAsk bool `json:"may_ask,omitempty"`
+	// Transcript keeps every prompt and reply for post-mortem, until the job is
+	// forgotten.
+	Transcript bool `json:"transcript,omitempty"`
 }
 
 // Models names a model per role; an empty one means [Input.Model].
@@ -78,6 +81,7 @@ func Parse(data []byte) (Input, error) {
 		"models":           in.Models.read,
 		"seed":             number("seed", 0, math.MaxInt32, &in.Seed),
 		"may_ask":          flag("may_ask", &in.MayAsk),
+		"transcript":       flag("transcript", &in.Transcript),
 	}.read("input", data)
 	if err != nil {
 		return Input{}, err

@@ -112,6 +112,7 @@ func TestWhileMemoryIsFullNothingIsAdmittedStartedOrSpent(t *testing.T) {
 		"grant":      {rediskit.Place{Worker: "w1"}, rediskit.Args{"worker": "w1", "nonce": "n", "slots": 1, "scan": 4}},
 		"reserve":    {rediskit.Place{Job: "J1"}, with(rediskit.Args{"call": "c2", "model": "gpt", "max": 1})},
 		"checkpoint": {rediskit.Place{Job: "J1"}, with(rediskit.Args{"seq": 1, "sum": "s", "node": "n", "data": "d", "keep": 4})},
+		"transcribe": {rediskit.Place{Job: "J1"}, with(rediskit.Args{"data": "{}", "nonce": "n", "limit": 9})},
 		"event":      {rediskit.Place{Job: "J1"}, with(rediskit.Args{"kind": "k", "data": "{}", "nonce": "n"})},
 	} {
 		_, err := f.call(name, c.at, c.args)

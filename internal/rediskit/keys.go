@@ -64,6 +64,7 @@ func Table() []Key {
 		{"job", "job", "hash", both, "with retention", "the record"},
 		{"events", "job", "stream", both, "with the record", "what happened, trimmed to 5,000"},
 		{"checkpoints", "job", "hash", both, "with the record", "the last checkpoints by number"},
+		{"transcript", "job", "stream", both, "with the record", "prompts, replies and usage, of jobs that asked for it"},
 		{"calls", "job", "hash", both, "with the record", "booked calls"},
 		{"reserved", "job", "hash", both, "with the claim", "calls reserved and not settled"},
 

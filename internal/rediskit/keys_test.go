@@ -29,7 +29,7 @@ func TestTheKeyTableIsWhole(t *testing.T) {
 // A worker's ACL holds only if no script that it runs writes what is the
 // dispatcher's.
 func TestAWorkersScriptsWriteNoKeyOfTheDispatcher(t *testing.T) {
-	workers := []string{"grant", "renew", "finish", "retry", "release", "park", "leave", "reclaim", "event", "checkpoint", "reserve", "settle", "sample"}
+	workers := []string{"grant", "renew", "finish", "retry", "release", "park", "leave", "reclaim", "event", "transcribe", "checkpoint", "reserve", "settle", "sample"}
 	run := 0
 	for _, s := range house(t) {
 		for _, name := range append(s.Header.Keys, s.Header.Makes...) {

@@ -50,7 +50,7 @@ func TestNoTwoScriptsHaveOneName(t *testing.T) {
 // What stops or ends jobs runs while memory is full; what admits, starts or
 // spends does not, so that it cannot fill it further.
 func TestFullMemoryStopsWhatStartsAndNothingThatStops(t *testing.T) {
-	starts := []string{"submit", "grant", "reserve", "checkpoint", "event", "promote", "resume"}
+	starts := []string{"submit", "grant", "reserve", "checkpoint", "event", "transcribe", "promote", "resume"}
 	stops := []string{
 		"finish", "retry", "release", "park", "leave", "reclaim", "renew", "settle", "sample", "gate",
 		"order", "horizon", "sweep", "fence", "bury", "deny", "forget",

@@ -259,6 +259,32 @@ func (s *Redis) Read(ctx context.Context, id job.ID, after string, wait time.Dur
 	return out, nil
 }
 
+// Transcript returns up to limit calls that are kept of a job, behind a position
+// ("" for the beginning); none is an empty slice. The caller has checked that the
+// job exists and may be read.
+func (s *Redis) Transcript(ctx context.Context, id job.ID, after string, limit int) ([]job.Transcribed, error) {
+	slot, err := s.partitions.SlotOf(id)
+	if err != nil {
+		return nil, job.ErrUnknown
+	}
+	from := "-"
+	if after != "" {
+		from = "(" + after
+	}
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	got, err := s.run.Client.XRangeN(cctx, slot.Of("transcript", string(id)), from, "+", int64(limit)).Result()
+	if err != nil {
+		return nil, rediskit.Unread(err)
+	}
+	var out []job.Transcribed
+	for _, m := range got {
+		e := streamEvent(m)
+		out = append(out, job.Transcribed{ID: e.ID, At: e.At, Data: e.Data})
+	}
+	return out, nil
+}
+
 func streamEvent(m redis.XMessage) job.StreamEvent {
 	text := func(k string) string { v, _ := m.Values[k].(string); return v }
 	e := job.StreamEvent{ID: m.ID, Type: text("type"), Audience: text("audience"), At: rediskit.Time(text("at"))}

@@ -35,6 +35,7 @@ type commands struct {
 	Report      reportCommand      `cmd:"" group:"Jobs" help:"Read what a deliberation found, in Markdown."`
 	Answer      answerCommand      `cmd:"" group:"Jobs" help:"Answer a job that asks its owner."`
 	Resume      resumeCommand      `cmd:"" group:"Jobs" help:"Bring a parked job back with a raised budget; go on from a killed or failed one as a new job."`
+	Transcript  transcriptCommand  `cmd:"" group:"Jobs" help:"Read every prompt and reply of a job that asked to have them kept."`
 	Checkpoints checkpointsCommand `cmd:"" group:"Jobs" help:"List the states a job can be resumed from, or read one."`
 	Kill        killCommand        `cmd:"" group:"Jobs" help:"Stop one job, with a receipt."`
 

@@ -40,6 +40,7 @@
 //	jobs.go      ps, get, report
 //	answer.go    answers to a job that asks its owner
 //	checkpoints.go  list and read checkpoints
+//	transcript.go  prompts and replies
 //	kill.go      kill, kill-all
 //	scope.go     which jobs an order is about; preview; following an order
 //	blocks.go    block, blocks, lift

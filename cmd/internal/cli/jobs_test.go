@@ -147,6 +147,27 @@ func TestCheckpointsAreListedAndReadAlsoAfterAKill(t *testing.T) {
 	w.gavel(dev.Bob, "checkpoints", id).fails(codeRefused)
 }
 
+func TestATranscriptIsKeptForThoseWhoAskForIt(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, quick())
+	name := file(t, `{"problem":"Should we open on Sundays, with seven clerks?","max_rounds":1,"max_sub_problems":1,"transcript":true}`)
+	w.gavel(dev.Alice, "run", name).ok()
+	w.gavel(dev.Alice, "run", file(t, `{"problem":"Should we open on Sundays?","max_rounds":1,"max_sub_problems":1}`)).ok()
+	var jobs []client.Job
+	s := w.gavel(dev.Alice, "ps", "--json")
+	s.ok()
+	s.into(&jobs)
+	require.Len(t, jobs, 2)
+	require.Contains(t, w.gavel(dev.Alice, "transcript", jobs[0].ID).ok(), "nothing was kept")
+	text := w.gavel(dev.Alice, "transcript", jobs[1].ID).ok()
+	for _, want := range []string{"decompose", "conclude", "seven clerks", "reply", "tokens in"} {
+		require.Contains(t, text, want)
+	}
+	calls := strings.Count(w.gavel(dev.Alice, "transcript", "--json", jobs[1].ID).ok(), `"call":`)
+	require.Greater(t, calls, 5)
+	w.gavel(dev.Bob, "transcript", jobs[1].ID).fails(codeRefused)
+}
+
 func TestAReportOfARunningJobIsNotOverYet(t *testing.T) {
 	t.Parallel()
 	w := newTown(t, slow())

@@ -56,7 +56,7 @@ func direct() map[string]map[string]string {
 		"lease/redis.go":        {"worker": "blpop"},
 		"execution/redis.go":    {"worker": "hgetall"},
 		"control/redis.go":      {"dispatcher": "smembers hgetall zrevrange zrange hmget hget get zcard xlen xrange time xrevrange xread", "worker": "xrevrange:control xread:control hmget:gate get:audit_n"},
-		"stream/redis.go":       {"dispatcher": "xlen xread zrevrangebyscore hget hmget"},
+		"stream/redis.go":       {"dispatcher": "xlen xread xrange zrevrangebyscore hget hmget"},
 		"stream/read.go":        {"dispatcher": "hgetall hget"},
 		"stream/checkpoints.go": {"dispatcher": "hgetall hmget"},
 		"budget/redis.go":       {"dispatcher": "hgetall hget hmget zrange"},

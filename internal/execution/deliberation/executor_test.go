@@ -63,6 +63,35 @@ func TestEveryCallIsReservedThenCheckedThenSettled(t *testing.T) {
 	require.Equal(t, int64(rt.spent), a.CostMicroUSD)
 }
 
+// A transcript has every call, also those that failed, with what was asked, and
+// costs nobody their job when it cannot be kept.
+func TestATranscriptHasEveryCallOfAJobThatAsksForOne(t *testing.T) {
+	b := newBench(t, modelsim.Config{Fault: func(a modelsim.Asked) modelsim.Fault {
+		if a.Call == "decompose" {
+			return modelsim.FaultError
+		}
+		return ""
+	}})
+	rt := newMemory()
+	_, err := b.run(t.Context(), rt, strings.Replace(smallInput, "{", `{"transcript":true,`, 1))
+	require.NoError(t, err)
+	require.Len(t, rt.transcript, len(b.sim.Records("")))
+	first := rt.transcript[0]
+	require.Equal(t, "decompose", first.Call)
+	require.Contains(t, first.Error, "503")
+	for _, e := range rt.transcript {
+		require.Contains(t, e.Messages[len(e.Messages)-1].Text, "price of our basic plan", e.Call)
+		if e.Error == "" {
+			require.NotEmpty(t, e.Reply, e.Call)
+			require.Positive(t, e.Cost)
+		}
+	}
+	rt = newMemory()
+	_, err = b.run(t.Context(), rt, smallInput)
+	require.NoError(t, err)
+	require.Empty(t, rt.transcript, "nobody asked for it")
+}
+
 func TestThereIsACheckpointForEveryReply(t *testing.T) {
 	b := newBench(t, modelsim.Config{Seed: 1})
 	rt := newMemory()

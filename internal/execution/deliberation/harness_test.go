@@ -65,6 +65,7 @@ func (b bench) run(ctx context.Context, rt *memory, input string) (problem.Answe
 type memory struct {
 	mu          sync.Mutex
 	events      []job.Event
+	transcript  []job.Exchange
 	checkpoints []job.Checkpoint
 	reserved    map[string]job.MicroUSD
 	settled     map[string]job.Usage
@@ -196,6 +197,14 @@ func (m *memory) Checkpoint(ctx context.Context, c job.Checkpoint) error {
 	}
 	m.checkpoints = append(m.checkpoints, c)
 	return nil
+}
+
+// Record implements job.Recorder.
+func (m *memory) Record(_ context.Context, e job.Exchange) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.transcript = append(m.transcript, e)
+	return errors.New("it could not be kept")
 }
 
 func (m *memory) Progress() {

@@ -58,9 +58,30 @@ func (r *run) pay(ctx context.Context, q question, id string) (model.Reply, entr
 	if bookErr := r.settle(ctx, u); bookErr != nil {
 		err = errors.Join(err, bookErr)
 	}
+	r.transcribe(ctx, q, reply, u, err)
 	return reply, entry{
 		Model: q.to.Model, Input: u.InputTokens, Output: u.OutputTokens, Cost: u.Cost, Estimated: u.Estimated,
 	}, err
+}
+
+// transcribe keeps a call for post-mortem, if the input asks for it. A call that
+// could not be kept is no reason to fail: what fences the job does so elsewhere.
+func (r *run) transcribe(ctx context.Context, q question, reply model.Reply, u job.Usage, err error) {
+	rec, ok := r.rt.(job.Recorder)
+	if !ok || !r.in.Transcript {
+		return
+	}
+	e := job.Exchange{
+		Call: u.CallID, Model: u.Model, Reply: reply.Text, Refusal: reply.Refusal, Finish: reply.Finish,
+		InputTokens: u.InputTokens, OutputTokens: u.OutputTokens, Cost: u.Cost, Estimated: u.Estimated,
+	}
+	for _, m := range q.messages {
+		e.Messages = append(e.Messages, job.Turn{Role: string(m.Role), Text: m.Text})
+	}
+	if err != nil {
+		e.Error = err.Error()
+	}
+	_ = rec.Record(ctx, e)
 }
 
 // permitted is the last thing before the request is written: where it lets a
