@@ -61,6 +61,10 @@ const (
 	ErrAuthorityLost ProblemType = "urn:gavel:problem:authority-lost"
 	// ErrNotReady: this dispatcher cannot serve now.
 	ErrNotReady ProblemType = "urn:gavel:problem:not-ready"
+	// ErrRateLimited: the subject asks for more than its share; after a pause.
+	ErrRateLimited ProblemType = "urn:gavel:problem:rate-limited"
+	// ErrOverloaded: the dispatcher is busy; after a pause. Kills are taken.
+	ErrOverloaded ProblemType = "urn:gavel:problem:overloaded"
 	// ErrIdentity: whoever could tell whose credential it is does not answer.
 	ErrIdentity ProblemType = "urn:gavel:problem:identity-unavailable"
 )
@@ -129,7 +133,7 @@ func (p *Problem) Is(target error) bool {
 // passing reports whether the same request may well succeed in a moment.
 func (p *Problem) passing() bool {
 	switch p.Type {
-	case ErrRedisUnavailable, ErrOutcomeUnknown, ErrNotReady:
+	case ErrRedisUnavailable, ErrOutcomeUnknown, ErrNotReady, ErrRateLimited, ErrOverloaded:
 		return true
 	case "": // not a problem of ours: a proxy in between
 		return p.Status == 429 || p.Status == 502 || p.Status == 503 || p.Status == 504

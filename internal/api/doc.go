@@ -8,7 +8,7 @@
 //
 // # The way of a request
 //
-//	guard.go   request id, wire, host, route, credential, key, body: each refused in that order
+//	guard.go   request id, wire, host, route, credential, share, key, body: each refused in that order
 //	a route    decodes the body strictly, authorises, asks a room
 //	views.go   shows the answer, or errors.go the problem
 //
@@ -21,6 +21,8 @@
 // Only a receipt whose stage is quiesced is answered with 200; an order still
 // under way is 202. An order issued through /v1/orders was previewed by the same
 // actor with the same scope within the last minute, or says that it breaks glass.
+// Each subject has a share of submits, of reads and of controls; a control is
+// never shed because the dispatcher is busy.
 //
 // # When things fail
 //
@@ -33,6 +35,7 @@
 //	doors.go    what the door needs from the rooms
 //	door.go     its configuration, its routes
 //	guard.go    what is wrong with a request as such
+//	limit.go    each subject's share, and what a busy dispatcher sheds
 //	strict.go   JSON without the standard decoder's leniency
 //	problem.go  the problems and their types
 //	errors.go   errors to problems

@@ -47,6 +47,8 @@ type Config struct {
 	// Answered is told of each answer: the route's pattern, empty for none, and
 	// how long it took; nil for nobody.
 	Answered func(route, method string, status int, took time.Duration)
+	// Limits are how much it takes of each subject, and at once.
+	Limits Limits
 	// Hosts are the Host headers answered to, without port; empty is any.
 	Hosts []string
 	// Version is shown in the OpenAPI document.
@@ -70,6 +72,7 @@ type Door struct {
 	openapi []byte
 
 	glances glances
+	limits  limiter
 
 	closing chan struct{}
 	once    sync.Once
@@ -92,7 +95,11 @@ func New(cfg Config) (*Door, error) {
 	if cfg.StreamFor == 0 {
 		cfg.StreamFor = 15 * time.Minute
 	}
-	d := &Door{cfg: cfg, log: cfg.Log, routes: http.NewServeMux(), closing: make(chan struct{})}
+	limits, err := newLimiter(cfg.Limits)
+	if err != nil {
+		return nil, err
+	}
+	d := &Door{cfg: cfg, log: cfg.Log, routes: http.NewServeMux(), closing: make(chan struct{}), limits: limits}
 	if err := d.mount(); err != nil {
 		return nil, err
 	}

@@ -35,6 +35,7 @@ func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
 type asked struct {
 	id    string
 	actor access.Actor
+	class class
 	body  []byte
 	// key is the Idempotency-Key, empty if none was sent.
 	key string
@@ -69,6 +70,12 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.refuse(t, r, err)
 		return
 	}
+	leave, err := d.room(r, a)
+	if err != nil {
+		d.refuse(t, r, err)
+		return
+	}
+	defer leave()
 	d.routes.ServeHTTP(t, r)
 }
 
@@ -97,9 +104,14 @@ func (d *Door) counted(t *tracked, r *http.Request, began time.Time) {
 	if d.cfg.Answered == nil {
 		return
 	}
+	d.cfg.Answered(d.routeOf(r), r.Method, cmp.Or(t.status, http.StatusOK), time.Since(began))
+}
+
+// routeOf is the pattern of the route that a request is for; empty for none.
+func (d *Door) routeOf(r *http.Request) string {
 	_, pattern := d.routes.Handler(&http.Request{Method: r.Method, URL: r.URL, Host: r.Host})
 	_, route, _ := strings.Cut(pattern, " ")
-	d.cfg.Answered(route, r.Method, cmp.Or(t.status, http.StatusOK), time.Since(began))
+	return route
 }
 
 // recovered answers a route that failed where it must not; an answer that had
@@ -124,6 +136,7 @@ func (d *Door) admit(w http.ResponseWriter, r *http.Request, a *asked) error {
 		func() error { return d.host(r) },
 		func() error { return d.known(r) },
 		func() error { return d.authenticate(r, a) },
+		func() error { return d.share(r, a) },
 		func() error { return oneKey(r, a) },
 		func() error { return readBody(w, r, a) },
 	}
@@ -206,15 +219,19 @@ func (d *Door) authenticate(r *http.Request, a *asked) error {
 	if err != nil {
 		return err
 	}
+	from := r.RemoteAddr
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		from = host
+	}
 	actor, err := d.cfg.Auth.Authenticate(r.Context(), presented, d.cfg.Now())
 	if err != nil {
-		d.log.Info("not authenticated", zap.String("request", a.id), zap.String("from", r.RemoteAddr), zap.Error(err))
-		return fmt.Errorf("authenticate: %w", err)
+		answer, known := d.refusal(from, err)
+		if !known {
+			d.log.Info("not authenticated", zap.String("request", a.id), zap.String("from", r.RemoteAddr), zap.Error(err))
+		}
+		return fmt.Errorf("authenticate: %w", answer)
 	}
-	actor.RequestID, actor.From = a.id, r.RemoteAddr
-	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		actor.From = host
-	}
+	actor.RequestID, actor.From = a.id, from
 	if actor.ByBreakGlass() {
 		d.log.Warn("a break-glass credential is in use", zap.String("request", a.id), zap.String("subject", actor.Subject),
 			zap.String("credential", actor.Credential.ID), zap.String("from", actor.From), zap.String("path", r.URL.Path))

@@ -82,6 +82,8 @@ const (
 	typeTooManyKeys      = "too-many-keys"
 	typeNotReady         = "not-ready"
 	typeIdentity         = "identity-unavailable"
+	typeRateLimited      = "rate-limited"
+	typeOverloaded       = "overloaded"
 	typeInternal         = "internal"
 )
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/rtfm-si/gavel/client"
+	"github.com/rtfm-si/gavel/internal/modelsim"
 	"github.com/rtfm-si/gavel/cmd/internal/show"
 )
 
@@ -69,9 +70,17 @@ func (p *play) silence(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	now := p.fleet.Witness().Totals()
-	return p.promise(before.InFlight == 0 && now.Requests == before.Requests,
-		"every record says killed; the model server had no call open and got no new one", "%d calls were open, and %d new ones came", before.InFlight, now.Requests-before.Requests)
+	// A socket is closed by one side first; the other hears of it.
+	var now modelsim.Totals
+	err = until(ctx, "the model server has no call open", func() (bool, error) {
+		now = p.fleet.Witness().Totals()
+		return now.InFlight == 0, nil
+	})
+	if err != nil {
+		return err
+	}
+	return p.promise(now.Requests == before.Requests,
+		"every record says killed; the model server has no call open and got no new one", "%d new calls came", now.Requests-before.Requests)
 }
 
 // thaw shows the gate closed and opened.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rtfm-si/gavel/cmd/internal/settings"
 	"github.com/rtfm-si/gavel/internal/access"
+	"github.com/rtfm-si/gavel/internal/api"
 )
 
 // Config is a dispatcher's flags and environment.
@@ -19,6 +20,7 @@ type Config struct {
 	settings.Private `embed:""`
 	OIDC             `embed:""`
 	Money            `embed:""`
+	Shares           `embed:""`
 
 	Listen        string        `name:"listen" env:"GAVEL_LISTEN" default:"127.0.0.1:8080" help:"Address of the HTTP API."`
 	Hosts         []string      `name:"hosts" env:"GAVEL_HOSTS" help:"Host names answered to, without port; none is any."`
@@ -41,4 +43,25 @@ type Config struct {
 	Version string `kong:"-"`
 	// Auth, when set by gavel dev, is asked instead of a keys file.
 	Auth access.Authenticator `kong:"-"`
+}
+
+// Shares are how much this dispatcher takes of each subject, and at once.
+type Shares struct {
+	SubmitRate  int `name:"submit-rate" env:"GAVEL_SUBMIT_RATE" default:"500" help:"Submits, resumes and answers that one subject may send in a second, twice as many at once after a pause; 0 for any number."`
+	ReadRate    int `name:"read-rate" env:"GAVEL_READ_RATE" default:"500" help:"The same for what only looks."`
+	ControlRate int `name:"control-rate" env:"GAVEL_CONTROL_RATE" default:"2000" help:"The same for kills and all other control acts, five times as many at once; break-glass credentials have no limit."`
+	InFlight    int `name:"in-flight" env:"GAVEL_IN_FLIGHT" default:"512" help:"Submits and reads answered at once, event streams apart; more are answered 503 overloaded, kills never; 0 for any number."`
+}
+
+func (s Shares) limits() api.Limits {
+	rate := func(perSecond, burst int) api.Rate {
+		if perSecond <= 0 {
+			return api.Rate{}
+		}
+		return api.Rate{PerSecond: float64(perSecond), Burst: perSecond * burst}
+	}
+	return api.Limits{
+		Submits: rate(s.SubmitRate, 2), Reads: rate(s.ReadRate, 2), Controls: rate(s.ControlRate, 5), InFlight: s.InFlight,
+		Refused: api.Rate{PerSecond: 1, Burst: 20},
+	}
 }

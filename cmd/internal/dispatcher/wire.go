@@ -97,7 +97,7 @@ func wire(cfg Config, fleet settings.Fleet, front access.Front, log *zap.Logger)
 	p.door, err = api.New(api.Config{
 		Name: ps.Fleet, Partitions: ps.Count, Auth: front,
 		Jobs: p.road, Events: waits, Orders: orders, Blocks: orders, Gate: orders, Fleet: orders, Books: books, Raises: p.road, Checkpoints: p.road, Transcripts: p.road, Audit: log2, Keys: keys,
-		CursorKey: fleet.CursorKey, Kinds: kinds(cfg), Ready: p.ready, Answered: p.metrics.Answered, Hosts: cfg.Hosts, Version: cfg.Version, Log: log,
+		CursorKey: fleet.CursorKey, Kinds: kinds(cfg), Ready: p.ready, Answered: p.metrics.Answered, Limits: cfg.limits(), Hosts: cfg.Hosts, Version: cfg.Version, Log: log,
 	})
 	return p, err
 }
