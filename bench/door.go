@@ -45,7 +45,7 @@ func (f *fleet) door(name string) (http.Handler, error) {
 		return nil, err
 	}
 	return api.New(api.Config{
-		Name: name, Partitions: 1, Auth: anyone{}, Jobs: f.road, Events: f.road, Orders: f.orders, Blocks: f.orders, Gate: f.orders,
+		Name: name, Partitions: 1, Auth: anyone{}, Jobs: f.road, Events: f.road, Orders: f.orders, Blocks: f.orders, Gate: f.orders, Drills: f.orders,
 		Fleet: f.orders, Books: books, Raises: f.road, Checkpoints: f.road, Transcripts: f.road, Audit: entries, Keys: keys, CursorKey: make([]byte, 32), Kinds: map[string]func([]byte) error{kindBench: nil},
 		Version: "bench", Log: zap.NewNop(), Now: time.Now,
 	})

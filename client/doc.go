@@ -51,4 +51,5 @@
 //	spend.go    what is being spent, and by whom; resume with a raised budget
 //	keys.go     API keys: made, listed, revoked
 //	log.go      the audit as the fleet holds it, for those who verify it
+//	drill.go    what a kill drill came to
 package client

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -156,6 +158,41 @@ func (p *process) exits() (int, error) {
 func (p *process) end() {
 	_ = p.cmd.Process.Kill() // it may have ended
 	<-p.gone
+}
+
+func (s scene) measuredWord(args []string) error {
+	if err := need(args, 2, "measured name regexp"); err != nil {
+		return err
+	}
+	match, err := regexp.Compile(args[1])
+	if err != nil {
+		return err
+	}
+	p, err := s.process(args[0])
+	if err != nil {
+		return err
+	}
+	addr, err := p.said("metrics, profiles and log level", "addr")
+	if err != nil {
+		return err
+	}
+	defer http.DefaultClient.CloseIdleConnections()
+	return eventually(func(ctx context.Context) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/metrics", nil)
+		if err != nil {
+			return err
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = resp.Body.Close() }()
+		text, err := io.ReadAll(resp.Body)
+		if err == nil && !match.Match(text) {
+			err = fmt.Errorf("%s does not measure %s", args[0], match)
+		}
+		return err
+	})
 }
 
 func (s scene) gavelWord(args []string) error {

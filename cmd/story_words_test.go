@@ -101,6 +101,8 @@ func vocabulary() map[string]word {
 		// gavel code file word…: what adam types at the machine of the dispatchers ends
 		// with the code; what it printed is in the file.
 		"gavel": scene.gavelWord,
+		// measured name regexp: waits until its metrics say so.
+		"measured": scene.measuredWord,
 		// http file who METHOD path [body] [status=404] [under=2s] [Header~regexp]
 		"http": scene.httpWord,
 

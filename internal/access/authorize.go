@@ -25,7 +25,9 @@ const (
 	Block Act = "block"
 	Lift  Act = "lift"
 	// Adopt says that what Redis has after a loss is the truth.
-	Adopt     Act = "adopt"
+	Adopt Act = "adopt"
+	// Drill writes down what a kill drill came to.
+	Drill     Act = "drill"
 	Resume    Act = "resume"
 	ReadFleet Act = "fleet-read"
 	ReadAudit Act = "audit-read"
@@ -39,7 +41,7 @@ const (
 
 // Acts lists every act.
 func Acts() []Act {
-	return []Act{Submit, Read, Kill, KillOwner, KillFleet, KillSelector, Freeze, Thaw, Block, Lift, Adopt, Resume, ReadFleet, ReadAudit, CreateKey, RevokeKey, ReadKeys, SetBudget}
+	return []Act{Submit, Read, Kill, KillOwner, KillFleet, KillSelector, Freeze, Thaw, Block, Lift, Adopt, Drill, Resume, ReadFleet, ReadAudit, CreateKey, RevokeKey, ReadKeys, SetBudget}
 }
 
 // Target is what an act is about to reach.
@@ -122,6 +124,7 @@ const (
 //	block          -      -          any       any
 //	lift           -      -          -         any
 //	adopt          -      -          -         any
+//	drill          -      -          -         any
 //	resume         own    submitted  -         any
 //	fleet-read     -      -          any       any
 //	audit-read     -      -          -         any
@@ -222,7 +225,7 @@ func fits(act Act, s job.Scope) error {
 		want = []job.ScopeKind{job.ScopeJob, job.ScopeOwner, job.ScopeFleet}
 	case KillSelector:
 		want = []job.ScopeKind{job.ScopeSelector}
-	case KillFleet, Freeze, Thaw, Block, Lift, Adopt, ReadFleet, ReadAudit, CreateKey, RevokeKey, ReadKeys, SetBudget:
+	case KillFleet, Freeze, Thaw, Block, Lift, Adopt, Drill, ReadFleet, ReadAudit, CreateKey, RevokeKey, ReadKeys, SetBudget:
 	default:
 		return fmt.Errorf("authorise: there is no act %q", act)
 	}

@@ -52,6 +52,7 @@ func TestAuthorizeIsThisTable(t *testing.T) {
 		"kill-selector owner": "", "kill-selector service": "", "kill-selector operator": "", "kill-selector admin": "selected",
 		"block owner": "", "block service": "", "block operator": "fleet", "block admin": "fleet",
 		"lift owner": "", "lift service": "", "lift operator": "", "lift admin": "fleet",
+		"drill owner": "", "drill service": "", "drill operator": "", "drill admin": "fleet",
 		"adopt owner": "", "adopt service": "", "adopt operator": "", "adopt admin": "fleet",
 		"freeze owner": "", "freeze service": "", "freeze operator": "fleet", "freeze admin": "fleet",
 		"thaw owner": "", "thaw service": "", "thaw operator": "", "thaw admin": "fleet",

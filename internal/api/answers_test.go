@@ -294,7 +294,7 @@ func TestTheOpenAPIDocumentHasEveryRoute(t *testing.T) {
 		"POST /v1/jobs/{id}/answer", "POST /v1/jobs/{id}/kill", "POST /v1/kill-all", "GET /v1/orders", "GET /v1/orders/{id}",
 		"POST /v1/orders", "POST /v1/orders/preview", "GET /v1/orders/{id}/events", "POST /v1/blocks", "GET /v1/blocks", "POST /v1/blocks/{id}/lift",
 		"GET /v1/fleet", "GET /v1/fleet/events", "GET /v1/me", "POST /v1/fleet/freeze", "POST /v1/fleet/thaw", "POST /v1/fleet/adopt", "GET /v1/audit", "GET /v1/audit/log", "GET /v1/spend", "POST /v1/jobs/{id}/resume", "GET /v1/jobs/{id}/checkpoints", "GET /v1/jobs/{id}/transcript", "GET /v1/jobs/{id}/checkpoints/{seq}",
-		"POST /v1/keys", "GET /v1/keys", "POST /v1/keys/{id}/revoke",
+		"POST /v1/keys", "GET /v1/keys", "POST /v1/keys/{id}/revoke", "POST /v1/drills",
 		"GET /v1/budgets", "GET /v1/budgets/fleet", "PUT /v1/budgets/fleet", "DELETE /v1/budgets/fleet",
 		"GET /v1/budgets/owners/{owner}", "PUT /v1/budgets/owners/{owner}", "DELETE /v1/budgets/owners/{owner}",
 	}, ops)

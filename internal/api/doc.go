@@ -49,6 +49,7 @@
 //	follow.go   the event stream of an order
 //	blocks.go   standing orders
 //	receipts.go what a kill answers, and waiting for its end
+//	drills.go   what kill drills came to
 //	fleet.go    the fleet, freeze, thaw
 //	watch.go    the event stream of the fleet
 //	me.go       who the caller is

@@ -29,6 +29,7 @@ type Config struct {
 	Orders      Orders
 	Blocks      Blocks
 	Gate        Gate
+	Drills      Drills
 	Fleet       Fleet
 	Books       Books
 	Raises      Raises
@@ -49,6 +50,8 @@ type Config struct {
 	Answered func(route, method string, status int, took time.Duration)
 	// Limits are how much it takes of each subject, and at once.
 	Limits Limits
+	// Drilled is told of each drill that was written down; nil for nobody.
+	Drilled func(job.Drill)
 	// Hosts are the Host headers answered to, without port; empty is any.
 	Hosts []string
 	// Version is shown in the OpenAPI document.
@@ -109,7 +112,7 @@ func New(cfg Config) (*Door, error) {
 func (cfg Config) check() error {
 	missing := map[string]bool{
 		"Auth": cfg.Auth == nil, "Jobs": cfg.Jobs == nil, "Events": cfg.Events == nil, "Orders": cfg.Orders == nil, "Blocks": cfg.Blocks == nil,
-		"Gate": cfg.Gate == nil, "Fleet": cfg.Fleet == nil, "Books": cfg.Books == nil, "Raises": cfg.Raises == nil, "Checkpoints": cfg.Checkpoints == nil, "Transcripts": cfg.Transcripts == nil, "Audit": cfg.Audit == nil, "Keys": cfg.Keys == nil,
+		"Gate": cfg.Gate == nil, "Drills": cfg.Drills == nil, "Fleet": cfg.Fleet == nil, "Books": cfg.Books == nil, "Raises": cfg.Raises == nil, "Checkpoints": cfg.Checkpoints == nil, "Transcripts": cfg.Transcripts == nil, "Audit": cfg.Audit == nil, "Keys": cfg.Keys == nil,
 	}
 	for name, is := range missing {
 		if is {
@@ -172,6 +175,7 @@ func (d *Door) mount() error {
 	d.mountFollow(h)
 	d.mountBlocks(h)
 	d.mountFleet(h)
+	d.mountDrills(h)
 	d.mountWatch(h)
 	d.mountMe(h)
 	d.mountSpend(h)

@@ -123,6 +123,13 @@ type Gate interface {
 	Losses() []job.Loss
 }
 
+// Drills is where kill drills are written down.
+type Drills interface {
+	// Drill writes one down; its script writes the audit entry. The same actor's
+	// same key MUST be the same entry.
+	Drill(ctx context.Context, p access.Permit, d job.Drill, key string) error
+}
+
 // Fleet is the view of the whole.
 type Fleet interface {
 	View(ctx context.Context) (job.Fleet, error)

@@ -86,6 +86,7 @@ func TestEveryRouteForEverybody(t *testing.T) {
 		"POST /v1/fleet/thaw                                    401 403+ 403+ 403+ 403+ 200 403+ 200":   `{"reason":"r","seen":"1.a"}`,
 		"GET /v1/me                                             401 200 200 200 200 200 200 200":        "",
 		"POST /v1/fleet/adopt                                   401 403+ 403+ 403+ 403+ 200 403+ 200":   `{"reason":"r"}`,
+		"POST /v1/drills                                        401 403+ 403+ 403+ 403+ 200 403+ 200":   goodDrill,
 		"GET /v1/audit                                          401 403+ 403+ 403+ 403+ 200 403+ 200":   "",
 		"GET /v1/audit/log                                      401 403+ 403+ 403+ 403+ 200 403+ 200":   "",
 		"POST /v1/keys                                          401 403+ 403+ 403+ 403+ 201 403+ 403+":  goodKey,

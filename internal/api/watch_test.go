@@ -108,7 +108,7 @@ func TestMeSaysWhatOneMayDoOnTheWholeFleet(t *testing.T) {
 		"owner":    "",
 		"service":  "",
 		"operator": "read freeze block fleet-read",
-		"admin":    "read kill-owner kill-fleet kill-selector freeze thaw block lift adopt fleet-read audit-read key-create key-revoke keys-read budget-set",
+		"admin":    "read kill-owner kill-fleet kill-selector freeze thaw block lift adopt drill fleet-read audit-read key-create key-revoke keys-read budget-set",
 	} {
 		rec := call{method: "GET", path: "/v1/me", as: who}.on(open(t, newWorld()))
 		require.Equal(t, http.StatusOK, rec.Code)

@@ -61,6 +61,8 @@ type world struct {
 	denyErr   error
 	asked     []string // audit cursors
 	sought    []job.AuditQuery
+	drills    []job.Drill
+	drilled   int
 	nextAudit string
 	logs      *observer.ObservedLogs
 	panics    bool
@@ -98,6 +100,7 @@ type (
 	fakeGate   struct{ *world }
 	fakeFleet  struct{ *world }
 	fakeBooks  struct{ *world }
+	fakeDrills struct{ *world }
 	fakeRaises struct{ *world }
 	fakeKept   struct{ *world }
 	fakeAudit  struct{ *world }
@@ -466,6 +469,20 @@ func firstOf(errs ...error) error {
 	return nil
 }
 
+func (f fakeDrills) Drill(_ context.Context, p access.Permit, d job.Drill, _ string) error {
+	defer f.lock()()
+	if f.fail == nil && p.Allows(access.Drill) {
+		f.drills = append(f.drills, d)
+	}
+	return f.fail
+}
+
+// heard is the metrics.
+func (w *world) heard(job.Drill) {
+	defer w.lock()()
+	w.drilled++
+}
+
 func newWorld() *world {
 	alice := job.Job{
 		ID: aliceJob, Owner: "acme", Submitter: "importer", Kind: "deliberation", State: job.Running, Seq: 1,
@@ -538,7 +555,7 @@ func config(w *world) Config {
 	w.logs = logs
 	return Config{
 		Name: "prod", Partitions: 1, Auth: fakeAuth{}, Jobs: fakeJobs{w}, Events: fakeEvents{w}, Orders: fakeOrders{w}, Blocks: fakeBlocks{w},
-		Gate: fakeGate{w}, Fleet: fakeFleet{w}, Books: fakeBooks{w}, Raises: fakeRaises{w}, Checkpoints: fakeKept{w}, Transcripts: fakeKept{w}, Audit: fakeAudit{w}, Keys: fakeKeys{w}, CursorKey: []byte("0123456789abcdef"),
+		Gate: fakeGate{w}, Drills: fakeDrills{w}, Drilled: w.heard, Fleet: fakeFleet{w}, Books: fakeBooks{w}, Raises: fakeRaises{w}, Checkpoints: fakeKept{w}, Transcripts: fakeKept{w}, Audit: fakeAudit{w}, Keys: fakeKeys{w}, CursorKey: []byte("0123456789abcdef"),
 		Kinds: map[string]func([]byte) error{"deliberation": func(in []byte) error {
 			if !bytes.Contains(in, []byte(`"problem"`)) {
 				return fmt.Errorf("problem is missing; say what to deliberate")
@@ -623,6 +640,7 @@ const (
 	goodKill   = `{"reason":"it loops"}`
 	goodAnswer = `{"answers":["because","so"]}`
 	aKey       = "key-0a1b2c3d"
+	goodDrill  = `{"reason":"weekly","workers":2,"canaries":[{"scope":"job","worker":"w1","stopped":true,"took_us":9000},{"scope":"selector","worker":"w2","stopped":true,"took_us":5000}]}`
 	goodKey    = `{"subject":"bob","owner":"acme","roles":["owner"]}`
 	goodBudget = `{"cap_micro_usd":5000000,"reason":"agreed"}`
 	goodBlock  = `{"on":"kind","value":"deliberation","reason":"it loops"}`

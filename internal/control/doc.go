@@ -62,6 +62,7 @@
 //	watch.go    hints, as workers hear them
 //	memory.go   what this process has seen of the gates
 //	authority.go noticing that a gate lost it, asserting it again, adopting
+//	drill.go    what a kill drill came to
 //	clerk.go    what dispatchers do in the background
 //	retire.go   how long orders are kept
 //	lua/        the transitions

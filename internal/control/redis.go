@@ -35,7 +35,7 @@ type Redis struct {
 // how long a silent worker's job may stay under an order.
 func NewRedis(run rediskit.Runner, ps rediskit.Partitions, take time.Duration, log *zap.Logger) (*Redis, error) {
 	s, err := rediskit.LoadAll(scripts, "order", "horizon", "gate", "sweep", "fence", "bury",
-		"select", "scan", "preview", "block", "lift", "unbench", "begin", "adopt", "retire")
+		"select", "scan", "preview", "block", "lift", "unbench", "begin", "adopt", "retire", "drill")
 	if err != nil {
 		return nil, err
 	}

@@ -41,4 +41,5 @@
 //	spend.go    what is being spent, windows and limits
 //	text.go     what a person may write into a reason, a label, a name
 //	canary.go   the input of a job that does exactly what it is told
+//	drill.go    what a kill drill measured
 package job

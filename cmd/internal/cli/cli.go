@@ -54,6 +54,7 @@ type commands struct {
 	Audit   auditCommands  `cmd:"" group:"The fleet" help:"List control acts, allowed and denied; verify, export and follow their log."`
 	Keys    keysCommand    `cmd:"" group:"The fleet" help:"Make, list and revoke API keys."`
 
+	Drill     drillCommand      `cmd:"" group:"The fleet" help:"Prove that the fleet can be stopped: run canaries, kill them, measure."`
 	Emergency emergencyCommands `cmd:"" group:"The fleet" help:"Stop the fleet when all dispatchers are gone."`
 
 	Version versionCommand `cmd:"" group:"Other" help:"Print the version."`

@@ -44,6 +44,7 @@
 //	kill.go      kill, kill-all
 //	scope.go     which jobs an order is about; preview; following an order
 //	blocks.go    block, blocks, lift
+//	drill.go     a kill drill
 //	emergency.go kill-all without a dispatcher
 //	orders.go    orders, receipt, audit
 //	audit.go     audit verify, export, follow, key

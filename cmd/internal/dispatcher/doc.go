@@ -9,6 +9,7 @@
 //	wire.go    the rooms joined
 //	identity.go  whose credentials are taken
 //	money.go   windows and caps
+//	drill.go   the last kill drill, for the metrics
 //	audit.go   who seals the audit, with which key
 //	main.go    one process from start to exit
 package dispatcher

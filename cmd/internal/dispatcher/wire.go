@@ -41,6 +41,7 @@ type process struct {
 	seal  *audit.Sealer // nil without a key
 	money budget.Clerk
 	keys  *keyring.Copy
+	acts  *audit.Redis
 
 	metrics *telemetry.DispatcherMetrics
 }
@@ -64,11 +65,11 @@ func wire(cfg Config, fleet settings.Fleet, front access.Front, log *zap.Logger)
 	if err != nil {
 		return nil, err
 	}
-	log2, err := audit.NewRedis(fleet.Runner(), ps)
+	p.acts, err = audit.NewRedis(fleet.Runner(), ps)
 	if err != nil {
 		return nil, err
 	}
-	if p.seal, err = newSealer(cfg, log2, log); err != nil {
+	if p.seal, err = newSealer(cfg, p.acts, log); err != nil {
 		return nil, err
 	}
 	keys, err := keyring.NewRedis(fleet.Runner(), ps)
@@ -96,8 +97,8 @@ func wire(cfg Config, fleet settings.Fleet, front access.Front, log *zap.Logger)
 	}
 	p.door, err = api.New(api.Config{
 		Name: ps.Fleet, Partitions: ps.Count, Auth: front,
-		Jobs: p.road, Events: waits, Orders: orders, Blocks: orders, Gate: orders, Fleet: orders, Books: books, Raises: p.road, Checkpoints: p.road, Transcripts: p.road, Audit: log2, Keys: keys,
-		CursorKey: fleet.CursorKey, Kinds: kinds(cfg), Ready: p.ready, Answered: p.metrics.Answered, Limits: cfg.limits(), Hosts: cfg.Hosts, Version: cfg.Version, Log: log,
+		Jobs: p.road, Events: waits, Orders: orders, Blocks: orders, Gate: orders, Drills: orders, Fleet: orders, Books: books, Raises: p.road, Checkpoints: p.road, Transcripts: p.road, Audit: p.acts, Keys: keys,
+		CursorKey: fleet.CursorKey, Kinds: kinds(cfg), Ready: p.ready, Answered: p.metrics.Answered, Limits: cfg.limits(), Drilled: p.drilled, Hosts: cfg.Hosts, Version: cfg.Version, Log: log,
 	})
 	return p, err
 }
@@ -156,6 +157,7 @@ func (p *process) serve(ctx context.Context, ln net.Listener) error {
 	wg.Go(func() { p.trust.Run(aside) })
 	wg.Go(func() { p.forget(aside) })
 	wg.Go(func() { p.money.Run(aside) })
+	wg.Go(func() { p.drills(aside) })
 	wg.Go(func() {
 		p.keys.Keep(aside, func(err error) {
 			p.log.Warn("stored API keys not read; those last read stay in force for seconds", zap.Error(err))
