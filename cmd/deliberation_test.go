@@ -104,9 +104,15 @@ func costless(v any) any {
 	return v
 }
 
+// booked is what a call of a checkpoint cost.
+type booked struct {
+	Cost      client.MicroUSD `json:"cost_micro_usd"`
+	Estimated bool            `json:"estimated"`
+}
+
 // settled are the calls in the newest sound checkpoint of a job: settled, and
 // never to be made again.
-func (p *panel) settled(ctx context.Context, id string) []string {
+func (p *panel) settled(ctx context.Context, id string) map[string]booked {
 	p.t.Helper()
 	all, err := p.as("alice").Checkpoints(ctx, id)
 	require.NoError(p.t, err)
@@ -118,22 +124,18 @@ func (p *panel) settled(ctx context.Context, id string) []string {
 		require.NoError(p.t, err)
 		var state struct {
 			Body struct {
-				Entries map[string]json.RawMessage `json:"entries"`
+				Entries map[string]booked `json:"entries"`
 			} `json:"body"`
 		}
 		require.NoError(p.t, json.Unmarshal(full.State, &state))
-		calls := make([]string, 0, len(state.Body.Entries))
-		for call := range state.Body.Entries {
-			calls = append(calls, call)
-		}
-		return calls
+		return state.Body.Entries
 	}
 	return nil
 }
 
 // notAgain holds the model server's record to it that none of these calls was
 // asked after a moment.
-func (p *panel) notAgain(id string, calls []string, since time.Time) {
+func (p *panel) notAgain(id string, calls map[string]booked, since time.Time) {
 	p.t.Helper()
 	for _, r := range p.model.Records(id) {
 		if r.Arrived.After(since) {
@@ -194,7 +196,7 @@ func TestDeliberationsSurviveTheDeathOfTheirWorkers(t *testing.T) {
 		_, err := w.exits()
 		require.NoError(t, err)
 		at := time.Now()
-		kept := make([][]string, len(live))
+		kept := make([]map[string]booked, len(live))
 		for i, r := range live {
 			kept[i] = p.settled(ctx, r.id)
 		}
@@ -230,7 +232,11 @@ func TestAKilledDeliberationGoesOnAsANewJob(t *testing.T) {
 	p.worker(0)
 	undisturbed := p.answer(ctx, p.ask(ctx, 1))
 
-	id := p.ask(ctx, 1)
+	input := problemOf(1)
+	input["transcript"] = true
+	done, err := p.as("alice").Submit(ctx, client.Submission{Kind: "deliberation", Input: input})
+	require.NoError(t, err)
+	id := done.ID
 	require.NoError(t, eventually(func(context.Context) error {
 		j, err := p.as("alice").Job(ctx, id)
 		if err == nil && j.Checkpoint < 6 {
@@ -238,13 +244,22 @@ func TestAKilledDeliberationGoesOnAsANewJob(t *testing.T) {
 		}
 		return err
 	}))
-	_, err := p.as("alice").Kill(ctx, id, client.Kill{Reason: "on second thoughts", Wait: 5 * time.Second})
+	_, err = p.as("alice").Kill(ctx, id, client.Kill{Reason: "on second thoughts", Wait: 5 * time.Second})
 	require.NoError(t, err)
 	all, err := p.as("alice").Checkpoints(ctx, id)
 	require.NoError(t, err)
 	require.NotEmpty(t, all)
 	kept := p.settled(ctx, id)
 	require.GreaterOrEqual(t, len(kept), 6)
+	transcribed := map[string]bool{}
+	for e, err := range p.as("alice").Transcript(ctx, id) {
+		require.NoError(t, err)
+		require.NotEmpty(t, e.Messages)
+		transcribed[e.Call] = true
+	}
+	for _, rec := range p.model.Records(id) {
+		require.True(t, transcribed[rec.Call], "%s was asked and is not in the transcript, cut or not", rec.Call)
+	}
 
 	p.worker(1)
 	require.NoError(t, p.processes["w0"].signal("TERM"))
@@ -280,7 +295,7 @@ func TestAKillCutsTheStreamAndTheReceiptHasTheBill(t *testing.T) {
 	for n := range kills {
 		id := p.ask(ctx, n%4)
 		p.streaming(ctx, id)
-		<-time.After(rand.N(600 * time.Millisecond))
+		<-time.After(rand.N(2 * time.Second))
 		p.streaming(ctx, id)
 		asked := time.Now()
 		receipt, err := p.as("alice").Kill(ctx, id, client.Kill{Reason: "in mid-stream", Wait: 10 * time.Second})
@@ -290,12 +305,15 @@ func TestAKillCutsTheStreamAndTheReceiptHasTheBill(t *testing.T) {
 		require.NoError(t, p.model.Await(ctx, func(modelsim.Totals) bool {
 			return !slices.ContainsFunc(p.model.Records(id), modelsim.Record.Open)
 		}))
-		bill, cut := client.MicroUSD(0), 0
+		bill, settled := client.MicroUSD(0), p.settled(ctx, id)
 		for _, r := range p.model.Records(id) {
 			require.True(t, r.Arrived.Before(confirmed), "%s was asked after the kill was confirmed", r.Call)
-			bill += client.MicroUSD(rate.Cost(r.InputTokens, r.OutputTokens))
+			cost := client.MicroUSD(rate.Cost(r.InputTokens, r.OutputTokens))
+			bill += cost
+			if b, ok := settled[r.Call]; ok && !b.Estimated {
+				require.Equal(t, cost, b.Cost, "%s came to its end: what was booked is the server's count", r.Call)
+			}
 			if r.Cut {
-				cut++
 				took = append(took, r.Ended.Sub(asked))
 			}
 		}
@@ -303,10 +321,6 @@ func TestAKillCutsTheStreamAndTheReceiptHasTheBill(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, client.Killed, j.State)
 		require.Equal(t, j.Spent-j.SpentAtOrder, receipt.Tally.SpentAfter, "what was spent after the order is in its receipt")
-		if cut == 0 {
-			require.Equal(t, bill, j.Spent, "every call came to its end: the bill is the server's count")
-			continue
-		}
 		require.GreaterOrEqual(t, j.Spent, bill, "a call that was cut is booked as an estimate, never below what the server counted")
 	}
 	require.NotEmpty(t, took, "no kill came in mid-stream")

@@ -51,7 +51,7 @@ func (c *compareCommand) Run(ctx context.Context, d *desk) error {
 	asker := comparison.Asker{Chat: chat, Model: c.Model, Prices: prices}
 	var pairs []comparison.Pair
 	for _, file := range c.Files {
-		input, err := os.ReadFile(file) //nolint:gosec // it is named on the command line
+		input, err := os.ReadFile(file)
 		if err != nil {
 			return usage("%v", err)
 		}
