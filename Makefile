@@ -86,6 +86,10 @@ deploy-test: ## hold deploy/ to the binaries, and Redis's users to the scripts
 	@scripts/redis.sh ensure
 	$(GO) test $(TEST_FLAGS) ./cmd/internal/deployment/...
 
+.PHONY: openapi
+openapi: ## lint the OpenAPI document, make a client of it with an npm tool, and use that client
+	scripts/openapi.sh
+
 .PHONY: rules
 rules: ## alerts by promtool, and alerts and dashboard asked of a fleet that runs under a real Prometheus
 	@scripts/redis.sh ensure

@@ -10,15 +10,15 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-suites=(stories torture browser rules chart cluster oidc)
+suites=(stories torture browser rules openapi chart cluster oidc)
 
 # Those that take turns on every change; the others run in make nightly until
 # they have proved steady on a machine of two cores.
-turns=(stories rules browser)
+turns=(stories rules browser openapi oidc)
 
 # needs installs what a suite wants besides Go and Redis, where that can be done.
 needs() {
-  case $1 in browser) set -- chromium ;; rules) set -- prometheus ;; *) return 0 ;; esac
+  case $1 in browser) set -- chromium ;; rules) set -- prometheus ;; openapi) set -- npm ;; *) return 0 ;; esac
   command -v "$1" >/dev/null && return 0
   [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "heavy: $1 is missing; install it" >&2; return 1; }
   apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1" >/dev/null

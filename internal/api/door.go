@@ -156,8 +156,10 @@ func (d *Door) mount() error {
 		OpenAPI: &huma.OpenAPI{
 			Info: &huma.Info{
 				Title: "Gavel", Version: d.cfg.Version,
+				License:     &huma.License{Name: "Apache 2.0", Identifier: "Apache-2.0"},
 				Description: "Runs LLM deliberations on a fleet of workers and can stop any of them, or all of them, at once.",
 			},
+			Servers: []*huma.Server{{URL: "/", Description: "The dispatcher that serves this document"}},
 			Components: &huma.Components{
 				Schemas:         registry,
 				SecuritySchemes: map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer"}},
@@ -249,7 +251,7 @@ func route[I, O any](d *Door, h huma.API, op huma.Operation, fn func(context.Con
 	if op.Responses == nil {
 		op.Responses = map[string]*huma.Response{}
 	}
-	op.Responses["default"] = problems
+	op.Responses["4XX"], op.Responses["default"] = problems, problems
 	// The guard has read and checked the body: huma only documents it.
 	body := op.RequestBody
 	op.RequestBody = nil

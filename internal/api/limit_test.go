@@ -140,4 +140,3 @@ func TestWhatStopsIsAControl(t *testing.T) {
 	require.Equal(t, submits, classOf(http.MethodPost, "/v1/jobs/{id}/resume"))
 	require.Equal(t, reads, classOf(http.MethodGet, "/v1/jobs"))
 }
-

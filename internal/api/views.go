@@ -14,7 +14,9 @@ import (
 type object json.RawMessage
 
 // Schema is huma's question what an object looks like.
-func (object) Schema(huma.Registry) *huma.Schema { return &huma.Schema{Type: huma.TypeObject} }
+func (object) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}
+}
 
 // MarshalJSON writes it as it is.
 func (o object) MarshalJSON() ([]byte, error) { return json.RawMessage(o).MarshalJSON() }
