@@ -9,7 +9,9 @@ import (
 // Limits are what an owner, or the fleet, may have. nil is the default, or none.
 type Limits struct {
 	// Cap is the most that may be spent in a window; 0 permits nothing.
-	Cap *MicroUSD `json:"cap_micro_usd"`
+	Cap *MicroUSD `json:"cap_micro_usd,omitempty"`
+	// Running is how many of an owner's jobs may run at once; the fleet has none.
+	Running *int `json:"max_running,omitempty"`
 }
 
 // Budget is the limits of an owner, or of the fleet when Owner is empty.
@@ -21,6 +23,8 @@ type Budget struct {
 	Window  Window `json:"window"`
 	// Running is how many of their jobs hold a lease.
 	Running int `json:"running"`
+	// Held is how many wait behind the limit of those that may run.
+	Held int `json:"held"`
 }
 
 func budgetPath(owner string) string {

@@ -77,7 +77,7 @@ func (s scene) residueWord([]string) error {
 }
 
 // gone are the keys that end with the job or worker they belong to.
-var gone = []string{"leases", "live", "later", "workers", "worker", "attempt", "reapers", "reserved", "held", "open_orders"}
+var gone = []string{"leases", "live", "later", "workers", "worker", "attempt", "reapers", "reserved", "held", "capped", "short", "open_orders"}
 
 // residueAt says what a key has that should have gone.
 func residueAt(ctx context.Context, c *redis.Client, key string) error {

@@ -13,12 +13,14 @@ import (
 )
 
 type budgetBody struct {
-	Cap    *int64 `json:"cap_micro_usd" required:"true" minimum:"0" maximum:"1000000000000000" doc:"The most that may be spent in a window; 0 permits nothing"`
-	Reason string `json:"reason" required:"true" maxLength:"1024"`
+	Cap     *int64 `json:"cap_micro_usd,omitempty" minimum:"0" maximum:"1000000000000000" doc:"The most that may be spent in a window; 0 permits nothing, and the default holds if left out"`
+	Running *int64 `json:"max_running,omitempty" minimum:"0" maximum:"1000000" doc:"How many of an owner's jobs may run at once; the others wait, held. The default holds if left out, and the fleet has none"`
+	Reason  string `json:"reason" required:"true" maxLength:"1024"`
 }
 
 type limitsView struct {
-	Cap *job.MicroUSD `json:"cap_micro_usd" nullable:"true" doc:"null is none"`
+	Cap     *job.MicroUSD `json:"cap_micro_usd" nullable:"true" doc:"null is none"`
+	Running *int          `json:"max_running" nullable:"true" doc:"null is none"`
 }
 
 type budgetView struct {
@@ -27,6 +29,7 @@ type budgetView struct {
 	InForce limitsView `json:"in_force" doc:"What holds, defaults included"`
 	Window  windowView `json:"window"`
 	Running int        `json:"running" doc:"Jobs that hold a lease now"`
+	Held    int        `json:"held" doc:"Jobs that wait behind the limit of those that may run"`
 }
 
 type budgetsView struct {
@@ -35,7 +38,7 @@ type budgetsView struct {
 }
 
 func viewBudget(b job.Budget) budgetView {
-	return budgetView{b.Owner, limitsView{b.Own.Cap}, limitsView{b.InForce.Cap}, viewWindow(b.Window, 0), b.Running}
+	return budgetView{b.Owner, limitsView(b.Own), limitsView(b.InForce), viewWindow(b.Window, 0), b.Running, b.Held}
 }
 
 type ownerInput struct {
@@ -70,8 +73,8 @@ func (d *Door) mountBudgets(h huma.API) {
 		OperationID: "budget", Method: http.MethodGet, Path: owner, Summary: "See an owner's budget", Description: "For the owner, operators and admins.",
 	}, d.budget)
 	route(d, h, huma.Operation{
-		OperationID: "set-budget", Method: http.MethodPut, Path: owner, Summary: "Set what an owner may spend in a window",
-		Description: "For admins. It holds at once: no call is permitted, and no job admitted (402 cap-reached), beyond it.", RequestBody: takes[budgetBody](h),
+		OperationID: "set-budget", Method: http.MethodPut, Path: owner, Summary: "Set what an owner may spend in a window, and run at once",
+		Description: "For admins. It holds at once, and replaces what was set before: no call is permitted, and no job admitted (402 cap-reached), beyond the cap; no job starts beyond the other.", RequestBody: takes[budgetBody](h),
 	}, d.setBudget)
 	route(d, h, huma.Operation{
 		OperationID: "unset-budget", Method: http.MethodDelete, Path: owner, Summary: "Give an owner the default budget again", Description: "For admins.",
@@ -158,18 +161,29 @@ func (d *Door) setWanted(ctx context.Context, owner string) (*answer[budgetView]
 	if err != nil {
 		return nil, err
 	}
+	if owner == "" && l.Running != nil {
+		return nil, invalid("max_running is an owner's limit; the fleet's is how many slots its workers have.")
+	}
 	return d.limit(ctx, owner, l, body.Reason)
 }
 
 func (b budgetBody) limits() (job.Limits, error) {
+	var l job.Limits
 	switch {
-	case b.Cap == nil:
-		return job.Limits{}, invalid("cap_micro_usd is missing; give a cap, or take it away with DELETE.")
-	case *b.Cap < 0 || *b.Cap > int64(job.MaxCap):
-		return job.Limits{}, invalid(fmt.Sprintf("cap_micro_usd is %d; want 0 to %d.", *b.Cap, int64(job.MaxCap)))
-	default:
-		return job.Limits{Cap: new(job.MicroUSD(*b.Cap))}, nil
+	case b.Cap == nil && b.Running == nil:
+		return l, invalid("cap_micro_usd and max_running are missing; give one of them, or take both away with DELETE.")
+	case b.Cap != nil && (*b.Cap < 0 || *b.Cap > int64(job.MaxCap)):
+		return l, invalid(fmt.Sprintf("cap_micro_usd is %d; want 0 to %d.", *b.Cap, int64(job.MaxCap)))
+	case b.Running != nil && (*b.Running < 0 || *b.Running > job.MaxRunning):
+		return l, invalid(fmt.Sprintf("max_running is %d; want 0 to %d.", *b.Running, job.MaxRunning))
 	}
+	if b.Cap != nil {
+		l.Cap = new(job.MicroUSD(*b.Cap))
+	}
+	if b.Running != nil {
+		l.Running = new(int(*b.Running))
+	}
+	return l, nil
 }
 
 // limit sets the limits of an owner, or of the fleet for an empty one.
@@ -194,6 +208,6 @@ func (d *Door) limit(ctx context.Context, owner string, l job.Limits, reason str
 		return nil, fmt.Errorf("set a budget: %w", err)
 	}
 	d.log.Warn("budget-set", zap.String("request", requestID(ctx)), zap.String("actor", permit.Actor().Subject), zap.String("owner", owner),
-		zap.Any("cap_micro_usd", l.Cap), zap.String("reason", reason))
+		zap.Any("cap_micro_usd", l.Cap), zap.Any("max_running", l.Running), zap.String("reason", reason))
 	return &answer[budgetView]{viewBudget(b)}, nil
 }

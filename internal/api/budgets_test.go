@@ -17,9 +17,9 @@ func TestBudgetsAreSetForAnOwnerOrTheFleet(t *testing.T) {
 	d := open(t, w)
 	rec := call{method: "PUT", path: "/v1/budgets/owners/team%2Fred@x", body: goodBudget, as: "admin"}.on(d)
 	require.Equal(t, 200, rec.Code, rec.Body)
-	require.JSONEq(t, `{"owner":"team/red@x","own":{"cap_micro_usd":5000000},"in_force":{"cap_micro_usd":5000000},
+	require.JSONEq(t, `{"owner":"team/red@x","own":{"cap_micro_usd":5000000,"max_running":null},"in_force":{"cap_micro_usd":5000000,"max_running":null},
 		"window":{"cap_micro_usd":null,"spent_micro_usd":0,"reserved_micro_usd":0,"length_seconds":0,"ends_at":"0001-01-01T00:00:00Z","seconds_to_cap":null},
-		"running":0}`, rec.Body.String())
+		"running":0,"held":0}`, rec.Body.String())
 	require.Equal(t, 200, call{method: "DELETE", path: "/v1/budgets/fleet?reason=over", as: "admin"}.on(d).Code)
 	require.Len(t, w.limits, 2)
 	require.Equal(t, "team/red@x", w.limits[0].owner)
@@ -34,7 +34,10 @@ func TestBudgetsThatNobodyCanHaveMeantAreRefused(t *testing.T) {
 	put := func(path, body string) call { return call{method: "PUT", path: path, body: body, as: "admin"} }
 	const fleet = "/v1/budgets/fleet"
 	refuseAll(t, []bad{
-		{"no cap", put(fleet, `{"reason":"r"}`), 422, typeInvalid, "cap_micro_usd is missing"},
+		{"no limit", put(fleet, `{"reason":"r"}`), 422, typeInvalid, "are missing"},
+		{"running jobs of the fleet", put(fleet, `{"max_running":1,"reason":"r"}`), 422, typeInvalid, "slots"},
+		{"running below nothing", put("/v1/budgets/owners/a", `{"max_running":-1,"reason":"r"}`), 422, typeInvalid, "want 0 to 1000000"},
+		{"running too much", put("/v1/budgets/owners/a", `{"max_running":1000001,"reason":"r"}`), 422, typeInvalid, "want 0 to 1000000"},
 		{"null", put(fleet, `{"cap_micro_usd":null,"reason":"r"}`), 422, typeInvalid, "is null"},
 		{"below nothing", put(fleet, `{"cap_micro_usd":-1,"reason":"r"}`), 422, typeInvalid, "want 0 to"},
 		{"too much", put(fleet, `{"cap_micro_usd":1000000000000001,"reason":"r"}`), 422, typeInvalid, "want 0 to"},
@@ -71,8 +74,10 @@ func TestTheClientSetsAndReadsBudgets(t *testing.T) {
 	c, err := client.New(base, client.WithKey("admin"), client.WithRetries(1, 0))
 	require.NoError(t, err)
 	ctx := t.Context()
-	b, err := c.SetBudget(ctx, "team/red", client.Limits{Cap: new(client.MicroUSD(7))}, "agreed")
+	b, err := c.SetBudget(ctx, "team/red", client.Limits{Cap: new(client.MicroUSD(7)), Running: new(3)}, "agreed")
 	require.NoError(t, err)
+	require.Equal(t, 3, *w.limits[0].limits.Running)
+	require.Equal(t, 3, *b.Own.Running)
 	require.Equal(t, "team/red", b.Owner)
 	require.Equal(t, client.MicroUSD(7), *b.InForce.Cap)
 	_, err = c.UnsetBudget(ctx, "", "it is over & done")

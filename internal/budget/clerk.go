@@ -74,6 +74,9 @@ func (k Clerk) once(ctx context.Context, after map[int]string) {
 	}
 	k.guard(ctx, burn, whole)
 	for _, p := range k.Books.partitions.All() {
+		if _, err := k.Books.Unhold(ctx, p); err != nil {
+			k.Log.Debug("no held jobs were brought back", zap.Int("partition", p), zap.Error(err))
+		}
 		back, next, err := k.Books.Readmit(ctx, p, after[p])
 		if err != nil {
 			k.Log.Debug("no parked jobs were brought back", zap.Int("partition", p), zap.Error(err))

@@ -107,3 +107,42 @@ func TestTheNextWindowBringsThemBack(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, back)
 }
+
+// Held jobs of many owners take turns; each owner's come in their order.
+func TestHeldJobsComeBackInTheirOrder(t *testing.T) {
+	b := books(t, 1)
+	slot, c := b.partitions.Slot(0), b.run.Client
+	ids := map[string][]string{}
+	for i := range 200 {
+		owner := fmt.Sprintf("o%d", i%60)
+		id, err := b.partitions.NewID(0)
+		require.NoError(t, err)
+		ids[owner] = append(ids[owner], string(id))
+		require.NoError(t, c.HSet(t.Context(), slot.Of("job", string(id)), "state", "held", "owner", owner, "kind", "talk", "seq", i+1).Err())
+		require.NoError(t, c.ZAdd(t.Context(), slot.Of("held", owner), zAt(i+1, id)).Err())
+		require.NoError(t, c.ZAdd(t.Context(), slot.Of("capped"), zAt(0, job.ID(owner))).Err())
+	}
+	k := Clerk{Books: b, Settings: Settings{OwnerRunning: new(1)}, Log: zap.NewNop()}
+	after := map[int]string{}
+	k.once(t.Context(), after)
+	require.Equal(t, int64(unholdOwners), queued(t, b), "one of each owner it looked at")
+	k.once(t.Context(), after)
+	require.Equal(t, int64(60), queued(t, b), "one of each owner")
+	k.once(t.Context(), after)
+	require.Equal(t, int64(60), queued(t, b), "the others have no room")
+	for owner, all := range ids {
+		for i, id := range all {
+			state, err := c.HGet(t.Context(), slot.Of("job", id), "state").Result()
+			require.NoError(t, err)
+			require.Equal(t, i == 0, state == "queued", owner)
+		}
+	}
+	_, err := b.SetBudget(t.Context(), permitted(t), "o1", job.Limits{Running: new(9)}, "more")
+	require.NoError(t, err)
+	k.once(t.Context(), after)
+	k.once(t.Context(), after)
+	require.Equal(t, int64(60+len(ids["o1"])-1), queued(t, b))
+	got, err := b.Budget(t.Context(), "o2")
+	require.NoError(t, err)
+	require.Equal(t, 1, *got.InForce.Running)
+}

@@ -37,7 +37,10 @@ type yard struct {
 	which map[job.ID]int
 }
 
-type yardLimits struct{ job, owner, fleet job.MicroUSD }
+type yardLimits struct {
+	job, owner, fleet job.MicroUSD
+	running           int
+}
 
 // deed is one paid call of a job: what it may cost, what it costs, and what
 // becomes of it.
@@ -61,7 +64,7 @@ func drawYard(t *rapid.T, jobs int) (yardLimits, [][]deed) {
 	limit := func(name string, most int) job.MicroUSD {
 		return job.MicroUSD(rapid.IntRange(0, most).Draw(t, name))
 	}
-	return yardLimits{limit("budget of a job", 300), limit("cap of the owner", 3000), limit("cap of the fleet", 4000)}, all
+	return yardLimits{limit("budget of a job", 300), limit("cap of the owner", 3000), limit("cap of the fleet", 4000), rapid.IntRange(1, 64).Draw(t, "running")}, all
 }
 
 func newYard(t *testing.T, l yardLimits, deeds [][]deed) *yard {
@@ -204,7 +207,8 @@ func (y *yard) did(id job.ID, paid job.MicroUSD) {
 	y.paid += paid
 }
 
-// glance reads one instant: the window, what is set aside, and a job.
+// glance reads one instant: the windows with what is set aside, a job, and how
+// many run.
 const glance = `
 local at, length = tonumber(redis.call('HGET', KEYS[1] .. 'money', 'at') or '0'), tonumber(redis.call('HGET', KEYS[1] .. 'money', 'length'))
 local window = KEYS[1] .. 'window:' .. string.format('%d', at - at % length)
@@ -214,6 +218,7 @@ for _, name in ipairs({ 'owner:ann', 'total' }) do
 end
 local j = redis.call('HMGET', KEYS[1] .. 'job:' .. ARGV[1], 'spent', 'reserved')
 out[3] = tonumber(j[1] or '0') + tonumber(j[2] or '0')
+out[4] = redis.call('ZCARD', KEYS[1] .. 'leases')
 return out`
 
 // watch looks all the time, and says when a limit was passed.
@@ -228,8 +233,8 @@ func (y *yard) watch(ctx context.Context, over <-chan struct{}) (looks int) {
 			}
 			looks++
 			l := y.limits
-			if v[0] > int64(l.owner) || v[1] > int64(l.fleet) || v[2] > int64(l.job) {
-				y.fail(fmt.Errorf("spent + reserved are %v, the limits %+v", v, l))
+			if v[0] > int64(l.owner) || v[1] > int64(l.fleet) || v[2] > int64(l.job) || v[3] > int64(l.running) {
+				y.fail(fmt.Errorf("spent + reserved, and running, are %v, the limits %+v", v, l))
 				return looks
 			}
 			select {
@@ -243,8 +248,8 @@ func (y *yard) watch(ctx context.Context, over <-chan struct{}) (looks int) {
 
 // 64 jobs of one owner on eight workers of eight slots, and dispatchers that bring
 // parked jobs back: at no instant are spent + reserved more than the budget of a
-// job, the cap of the owner or that of the fleet, and in the end every call is
-// booked once, at what it cost.
+// job, the cap of the owner or that of the fleet, nor do more run than may; and in
+// the end every call is booked once, at what it cost.
 func TestSpentAndReservedNeverPassACap(t *testing.T) {
 	fewer(t)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -252,7 +257,7 @@ func TestSpentAndReservedNeverPassACap(t *testing.T) {
 		y := newYard(t, l, deeds)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		clerk := Clerk{Books: y.b, Settings: Settings{OwnerCap: &l.owner, FleetCap: &l.fleet}, Log: zap.NewNop()}
+		clerk := Clerk{Books: y.b, Settings: Settings{OwnerCap: &l.owner, FleetCap: &l.fleet, OwnerRunning: &l.running}, Log: zap.NewNop()}
 		clerk.once(ctx, map[int]string{})
 		require.NoError(rt, y.submit(ctx))
 

@@ -35,7 +35,7 @@ type Redis struct {
 
 // NewRedis returns the books of a fleet.
 func NewRedis(run rediskit.Runner, ps rediskit.Partitions) (*Redis, error) {
-	s, err := rediskit.LoadAll(scripts, "reserve", "settle", "tick", "set_budget", "readmit", "breaker", "parking")
+	s, err := rediskit.LoadAll(scripts, "reserve", "settle", "tick", "set_budget", "readmit", "unhold", "breaker", "parking")
 	if err != nil {
 		return nil, err
 	}
@@ -165,6 +165,19 @@ func (b *Redis) Readmit(ctx context.Context, p int, after string) (back int, nex
 		return 0, after, err
 	}
 	return int(reply.Int(0)), reply.Str(1), nil
+}
+
+// How many owners one call of unhold looks at, and how many jobs it moves.
+const (
+	unholdOwners = 50
+	unholdMost   = 100
+)
+
+// Unhold brings back jobs of a partition that waited behind their owner's cap of
+// running jobs, as far as there is room.
+func (b *Redis) Unhold(ctx context.Context, p int) (int, error) {
+	reply, err := b.call(ctx, "unhold", rediskit.Place{Slot: b.partitions.Slot(p)}, rediskit.Args{"owners": unholdOwners, "most": unholdMost})
+	return int(reply.Int(0)), err
 }
 
 // call runs a script with a deadline and wraps its errors.

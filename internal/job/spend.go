@@ -99,6 +99,9 @@ const (
 // MaxCap is the highest cap of a window: a script can still count to it.
 const MaxCap = 1_000_000_000 * USD
 
+// MaxRunning is the highest limit of an owner's running jobs.
+const MaxRunning = 1_000_000
+
 // Limits are what an owner, or the fleet, may have. nil is the default, or none.
 type Limits struct {
 	// Cap is the most that may be spent in a window.

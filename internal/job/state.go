@@ -43,6 +43,7 @@ func Moves() []Move {
 
 		{"grant", Queued, Running},
 		{"grant", Queued, Parked}, // a standing order blocks it: BENCH blocked{order}
+		{"grant", Queued, Held},   // as many of its owner's run as may
 		{"grant", Queued, Killed}, // a kill order covers it
 
 		{"finish", Running, Succeeded},
@@ -65,6 +66,8 @@ func Moves() []Move {
 		{"promote", Delayed, Killed},
 		{"resume", Parked, Queued},
 		{"resume", Parked, Killed},
+		{"unhold", Held, Queued}, // there is room behind the cap
+		{"unhold", Held, Killed},
 		{"readmit", Parked, Queued}, // its owner's or the fleet's window has room again
 		{"readmit", Parked, Killed},
 		{"answer", Parked, Queued},

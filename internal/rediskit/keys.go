@@ -38,6 +38,7 @@ func Table() []Key {
 		{"live", "", "zset", both, "never", "every job not over, by seq"},
 		{"leases", "", "zset", both, "never", "running jobs, by the beat of their last renewal"},
 		{"later", "", "zset", both, "never", "delayed jobs by due time, parked ones at +inf"},
+		{"capped", "", "zset", both, "member leaves with the last held job", "owners with held jobs, by the turn they had last"},
 		{"short", "", "zset", both, "member leaves when it comes back", "jobs parked by a window's cap or the breaker, by seq"},
 		{"over", "", "zset", both, "never", "ended jobs by end, until forgotten"},
 		{"index", "", "zset", "dispatcher", "never", "every job by seq, until forgotten"},

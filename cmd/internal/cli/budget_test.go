@@ -37,6 +37,11 @@ func TestABudgetIsSetShownAndTakenAway(t *testing.T) {
 	require.Contains(t, table, "$25.5000")
 	require.Contains(t, table, "alice")
 
+	require.Contains(t, set("alice", "--running", "2", "--reason", "fair").ok(), "alice: $0.0000 of $0.0000 until")
+	require.Contains(t, set("alice", "--cap", "1.50", "--reason", "more").ok(), "0 of 2 running")
+	set("alice", "--reason", "r").fails(codeUsage, "what to set")
+	set("--fleet", "--running", "2", "--reason", "r").fails(codeRefused, "slots")
+
 	require.Contains(t, w.gavel(dev.Admin, "budget", "unset", "alice", "--reason", "over").ok(), "no cap")
 	w.submit(dev.Alice, "market-entry")
 	require.Contains(t, w.gavel(dev.Admin, "audit").ok(), "too dear")

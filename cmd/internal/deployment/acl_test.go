@@ -35,6 +35,7 @@ func runsIn() map[string]string {
 		"budget/tick":       "dispatcher",
 		"budget/set_budget": "dispatcher",
 		"budget/readmit":    "dispatcher",
+		"budget/unhold":     "dispatcher",
 		"budget/breaker":    "dispatcher",
 		"budget/parking":    "dispatcher",
 		"control":           "dispatcher",
@@ -73,7 +74,7 @@ func connection() []string {
 
 // observed is what an observer may read: how the fleet is, not what its jobs
 // say (their input, events, checkpoints) nor what signs a cursor (meta).
-const observed = "gate road wake live leases later short over index alive beat reapers workers worker control orders open_orders order tally " +
+const observed = "gate road wake live leases later short capped over index alive beat reapers workers worker control orders open_orders order tally " +
 	"held owned money caps holding minute day window audit audit_n seq aside"
 
 const observing = "exists get hget hgetall hlen hmget info lrange llen ping scard smembers ttl type xinfo|consumers xinfo|groups xinfo|stream " +

@@ -15,8 +15,9 @@ import (
 type Money struct {
 	Window time.Duration `name:"budget-window" env:"GAVEL_BUDGET_WINDOW" default:"24h" help:"Length of the window that spend is counted in; windows begin at multiples of it, a day at midnight UTC."`
 
-	OwnerCap *int64 `name:"owner-cap" env:"GAVEL_OWNER_CAP" placeholder:"MICRO-USD" help:"The most that an owner who has no cap of their own may spend in a window, in micro-USD; no limit if left out."`
-	FleetCap *int64 `name:"fleet-cap" env:"GAVEL_FLEET_CAP" placeholder:"MICRO-USD" help:"The most that all owners together may spend in a window, unless gavel budget set --fleet says otherwise, in micro-USD; no limit if left out."`
+	OwnerCap     *int64 `name:"owner-cap" env:"GAVEL_OWNER_CAP" placeholder:"MICRO-USD" help:"The most that an owner who has no cap of their own may spend in a window, in micro-USD; no limit if left out."`
+	OwnerRunning *int   `name:"owner-running" env:"GAVEL_OWNER_RUNNING" placeholder:"JOBS" help:"How many jobs of an owner who has no limit of their own may run at once; no limit if left out."`
+	FleetCap     *int64 `name:"fleet-cap" env:"GAVEL_FLEET_CAP" placeholder:"MICRO-USD" help:"The most that all owners together may spend in a window, unless gavel budget set --fleet says otherwise, in micro-USD; no limit if left out."`
 
 	Breaker      string `name:"breaker" env:"GAVEL_BREAKER" default:"park" enum:"off,alert,freeze,park,kill" help:"What happens when the fleet burns more than --breaker-limit: alert (the audit, a metric), freeze, park (freeze, and park what runs before its next paid call), kill (freeze, and kill everything), or off."`
 	BreakerLimit *int64 `name:"breaker-limit" env:"GAVEL_BREAKER_LIMIT" placeholder:"MICRO-USD" help:"The most that may burn in a minute, in micro-USD: what was booked in the last 60 s and what is reserved for calls in flight; no limit if left out. The same on every dispatcher."`
@@ -34,6 +35,10 @@ func (m Money) settings() (budget.Settings, error) {
 	if s.FleetCap, err = capped("--fleet-cap", m.FleetCap); err != nil {
 		return s, err
 	}
+	if m.OwnerRunning != nil && (*m.OwnerRunning < 0 || *m.OwnerRunning > job.MaxRunning) {
+		return s, fmt.Errorf("--owner-running is %d; want 0 to %d", *m.OwnerRunning, job.MaxRunning)
+	}
+	s.OwnerRunning = m.OwnerRunning
 	s.Breaker = m.Breaker
 	s.BreakerLimit, err = capped("--breaker-limit", m.BreakerLimit)
 	return s, err

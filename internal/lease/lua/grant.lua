@@ -1,15 +1,15 @@
--- grant: queued -> running | parked (a standing order blocks it) | killed (an order covers it)
+-- grant: queued -> running | parked (a standing order blocks it) | held (enough of its owner's run) | killed (an order covers it)
 -- Takes up to `slots` jobs from the road into leases, looking at no more than
 -- `scan` entries. Nothing is ever delivered and not granted: an entry is read,
 -- acknowledged and deleted in this one step. The nonce is the retry key. The
 -- reply says whether more may be on the road; `paced` says in how many
 -- microseconds one more may start, after a thaw at a rate.
--- KEYS:    road wake live leases later alive over aside attempt holding pace
--- READS:   gate beat money
+-- KEYS:    road wake live leases later alive over aside attempt holding pace capped
+-- READS:   gate beat money caps
 -- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    worker nonce slots scan seen
 -- REPLY:   granted frozen paced lost
--- INCLUDE: over record knows pace
+-- INCLUDE: over record knows pace running
 local last = redis.call('GET', K.attempt)
 if last and string.sub(last, 1, #A.nonce + 1) == A.nonce .. ' ' then
   local again = { 'granted', '1' }
@@ -78,6 +78,26 @@ local function bench(id, r, block, t)
   emit(id, 'job.parked', t, { reason = 'blocked', order = block.order })
 end
 
+-- must_wait: as many of its owner's jobs run as may, or one that came before it
+-- is held and has the next turn.
+local caps = {}
+local function must_wait(r)
+  if caps[r.owner] == nil then caps[r.owner] = running_cap(r.owner) or false end
+  local cap = caps[r.owner]
+  if not cap then return false end
+  if tonumber(redis.call('HGET', K.alive, 'running ' .. r.owner) or '0') >= cap then return true end
+  local first = redis.call('ZRANGE', P.held .. r.owner, 0, 0, 'WITHSCORES')
+  return first[2] ~= nil and tonumber(first[2]) < tonumber(r.seq)
+end
+
+local function hold_back(id, r, t)
+  redis.call('HSET', P.job .. id, 'state', 'held')
+  redis.call('ZADD', P.held .. r.owner, r.seq, id)
+  redis.call('ZADD', K.capped, 'NX', '0', r.owner)
+  moved(r.owner, 'queued', 'held')
+  emit(id, 'job.held', t, { running = caps[r.owner] })
+end
+
 local beat = redis.call('GET', K.beat) or '0'
 local function lease(id, r, t)
   local epoch = string.format('%d', r.grants + 1) .. '.' .. A.nonce
@@ -104,6 +124,7 @@ local function admit(entry)
   if order then return kill(id, r, order, 'not_running', t) end
   local block = blocked_by(r)
   if block then return bench(id, r, block, t) end
+  if must_wait(r) then return hold_back(id, r, t) end
   local epoch, new = lease(id, r, t)
   for i = 1, #new, 2 do
     local place = at[new[i]] or #fields + 1

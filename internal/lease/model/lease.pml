@@ -37,8 +37,11 @@
 #ifndef BLOCKS
 #define BLOCKS 1       /* standing orders issued */
 #endif
+#ifndef TURNS
+#define TURNS 1        /* times the job waits behind its owner's cap */
+#endif
 
-mtype = { queued, running, parked, delayed, succeeded, failed, killed };
+mtype = { queued, running, parked, delayed, held, succeeded, failed, killed };
 mtype = { none, grant, reserve, finish, retry, release, park };
 mtype = { nothing, ok, lost, kill };
 
@@ -74,7 +77,7 @@ byte beat_age[3];
 bool permit[3];              /* a reserve was granted and is not used yet */
 bool passed[3];              /* with PAUSE: past its last check, not yet sent */
 
-byte losses = 0, crashes = 0, restarts = 0, blocks = 0;
+byte losses = 0, crashes = 0, restarts = 0, blocks = 0, turns = 0;
 byte since_order = 0;        /* ticks since the order, up to P + 1 */
 
 #define over       (state == succeeded || state == failed || state == killed)
@@ -107,6 +110,8 @@ inline do_grant(w) {
 #ifndef MUTANT_GRANT_ORDER
 		:: ordered -> commit(killed); told[w] = lost                /* MOVE grant: queued -> killed */
 		:: !ordered && blocked -> to(parked); told[w] = lost        /* MOVE grant: queued -> parked */
+		:: !ordered && !blocked && turns < TURNS ->
+			turns++; to(held); told[w] = lost                       /* MOVE grant: queued -> held */
 		:: !ordered && !blocked && grants < GRANTS ->
 #else
 		:: grants < GRANTS ->
@@ -323,11 +328,17 @@ proctype clerk() {
 	do
 	:: atomic { !over && (!sampled || sample_age >= T && fresh) -> sampled = true; sample_age = 0; fresh = false }
 	:: atomic { ripe && ordered -> commit(killed) }                   /* MOVE fence: running -> killed */
-	:: atomic { ordered && (state == queued || state == parked || state == delayed) ->
+	:: atomic { ordered && (state == queued || state == parked || state == delayed || state == held) ->
 		/* MOVE sweep: queued -> killed
 		 * MOVE sweep: parked -> killed
-		 * MOVE sweep: delayed -> killed */
+		 * MOVE sweep: delayed -> killed
+		 * MOVE sweep: held -> killed */
 		commit(killed) }
+	:: atomic { state == held ->                                      /* there is room behind the cap */
+		if
+		:: ordered -> commit(killed)                                  /* MOVE unhold: held -> killed */
+		:: !ordered -> to(queued)                                     /* MOVE unhold: held -> queued */
+		fi }
 	od
 }
 
@@ -350,6 +361,8 @@ proctype people() {
 			/* MOVE order: queued -> killed
 			 * MOVE order: parked -> killed
 			 * MOVE order: delayed -> killed
+			 * MOVE order: held -> killed
+			 * MOVE scan: held -> killed
 			 * MOVE scan: queued -> killed
 			 * MOVE scan: parked -> killed
 			 * MOVE scan: delayed -> killed */
