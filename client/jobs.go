@@ -67,22 +67,25 @@ func (s State) Over() bool { return s == Succeeded || s == Failed || s == Killed
 
 // Job is one job as the dispatcher shows it. Times that have not come are zero.
 type Job struct {
-	ID          string            `json:"id"`
-	Owner       string            `json:"owner"`
-	Submitter   string            `json:"submitter"`
-	Kind        string            `json:"kind"`
-	Labels      map[string]string `json:"labels,omitzero"`
-	State       State             `json:"state"`
-	ParkReason  string            `json:"park_reason,omitzero"`
-	BlockedBy   string            `json:"blocked_by,omitzero"`
-	Questions   json.RawMessage   `json:"questions,omitzero"`
-	Cause       string            `json:"cause,omitzero"`
-	Error       string            `json:"error,omitzero"`
-	Worker      string            `json:"worker,omitzero"`
-	Attempts    int               `json:"attempts"`
-	MaxAttempts int               `json:"max_attempts"`
-	Grants      int               `json:"grants"`
-	Checkpoint  uint64            `json:"checkpoint"`
+	ID         string            `json:"id"`
+	Owner      string            `json:"owner"`
+	Submitter  string            `json:"submitter"`
+	Kind       string            `json:"kind"`
+	Labels     map[string]string `json:"labels,omitzero"`
+	State      State             `json:"state"`
+	ParkReason string            `json:"park_reason,omitzero"`
+	// ShortOf is what a job parked for budget waits for: its own budget (job), the
+	// window of its owner or of the fleet, or the thaw after the breaker.
+	ShortOf     string          `json:"short_of,omitzero"`
+	BlockedBy   string          `json:"blocked_by,omitzero"`
+	Questions   json.RawMessage `json:"questions,omitzero"`
+	Cause       string          `json:"cause,omitzero"`
+	Error       string          `json:"error,omitzero"`
+	Worker      string          `json:"worker,omitzero"`
+	Attempts    int             `json:"attempts"`
+	MaxAttempts int             `json:"max_attempts"`
+	Grants      int             `json:"grants"`
+	Checkpoint  uint64          `json:"checkpoint"`
 	// ResumedFrom is the killed or failed job whose checkpoint ResumedSeq this one
 	// began at.
 	ResumedFrom string `json:"resumed_from,omitzero"`

@@ -76,6 +76,12 @@ func (d *Door) bringBack(deed context.Context, j job.Job, body resumeBody) (*res
 	if j.State == job.Parked && j.ParkReason == "input" {
 		return nil, problem(http.StatusConflict, typeNotParked, "The job waits for answers", "Answer its questions, and it goes on.")
 	}
+	if of := shortOf(j); of != "" && of != "job" && body.Budget == 0 {
+		return nil, problem(http.StatusConflict, typeBudgetUsedUp, "It is not its own budget that is used up",
+			map[string]string{
+				"owner": "Its owner's window is used up", "fleet": "The fleet's window is used up", "breaker": "The breaker stopped the fleet",
+			}[of]+". It comes back by itself: when the next window begins, a cap is raised, or the fleet is thawed.")
+	}
 	if j.State == job.Parked && j.ParkReason == "budget" && body.Budget == 0 {
 		return nil, &job.BudgetUsedUp{Spent: j.Spent, Budget: j.Budget}
 	}

@@ -129,3 +129,22 @@ func TestOnlyAnAdminGoesOnFromAnAdminsKill(t *testing.T) {
 	w.jobs[fellJob] = j
 	require.Equal(t, 202, call{method: "POST", path: path, body: `{}`, as: "owner"}.on(open(t, w)).Code, "nobody killed it")
 }
+
+// Who waits for a window is told so, and not to raise a budget that is not used up.
+func TestAResumeOfAJobThatWaitsForAWindowSaysWhatItWaitsFor(t *testing.T) {
+	for of, says := range map[string]string{"owner": "Its owner's window", "fleet": "The fleet's window", "breaker": "The breaker", "job": "resume it with a higher budget"} {
+		w := newWorld()
+		j := w.jobs[aliceJob]
+		j.State, j.ParkReason, j.ShortOf, j.Spent, j.Budget = job.Parked, "budget", of, 100, 500
+		w.jobs[aliceJob] = j
+		d := open(t, w)
+		rec := call{method: "POST", path: "/v1/jobs/" + string(aliceJob) + "/resume", body: `{}`, as: "owner"}.on(d)
+		require.Equal(t, 409, rec.Code)
+		require.Equal(t, "budget-used-up", kind(t, rec))
+		require.Contains(t, rec.Body.String(), says)
+		require.Equal(t, of, fieldsOf(t, call{method: "GET", path: "/v1/jobs/" + string(aliceJob), as: "owner"}.on(d))["short_of"])
+		j.State = job.Running
+		w.jobs[aliceJob] = j
+		require.NotContains(t, call{method: "GET", path: "/v1/jobs/" + string(aliceJob), as: "owner"}.on(d).Body.String(), "short_of")
+	}
+}

@@ -48,6 +48,7 @@ type jobView struct {
 	Labels      map[string]string `json:"labels,omitempty"`
 	State       string            `json:"state" enum:"queued,running,parked,delayed,held,killing,succeeded,failed,killed" doc:"killing: an order stands, the job is not yet over"`
 	ParkReason  string            `json:"park_reason,omitempty"`
+	ShortOf     string            `json:"short_of,omitempty" enum:"job,owner,fleet,breaker" doc:"Of a job parked for budget: its own, which has to be raised, or what it comes back from by itself: the window of its owner or of the fleet, the breaker's freeze"`
 	BlockedBy   string            `json:"blocked_by,omitempty" doc:"The standing order that keeps it parked"`
 	Questions   value             `json:"questions,omitempty" doc:"What it waits to be told"`
 	Cause       string            `json:"cause,omitempty" doc:"Why it ended"`
@@ -81,10 +82,18 @@ type jobView struct {
 	Input object `json:"input,omitempty" doc:"Left out of lists"`
 }
 
+// shortOf is what a job parked for budget waits for.
+func shortOf(j job.Job) string {
+	if j.State != job.Parked || j.ParkReason != "budget" {
+		return ""
+	}
+	return j.ShortOf
+}
+
 func viewJob(j job.Job) jobView {
 	v := jobView{
 		ID: string(j.ID), Owner: j.Owner, Submitter: j.Submitter, Kind: j.Kind, Labels: j.Labels,
-		State: string(j.Visible()), ParkReason: j.ParkReason, BlockedBy: string(j.BlockedBy), Questions: value(asObject(j.Questions)),
+		State: string(j.Visible()), ParkReason: j.ParkReason, ShortOf: shortOf(j), BlockedBy: string(j.BlockedBy), Questions: value(asObject(j.Questions)),
 		Cause: j.Cause, Error: j.Error,
 		Attempts: j.Attempts, MaxAttempts: j.MaxAttempts, Grants: j.Grants, Checkpoint: j.Checkpoint,
 		ResumedFrom: string(j.ResumedFrom), ResumedSeq: j.ResumedSeq, Timeout: j.Timeout.Seconds(), Budget: j.Budget, Reserved: j.Reserved, Spent: j.Spent,

@@ -82,8 +82,11 @@ type Job struct {
 	// order of a blocked job.
 	ParkReason string
 	BlockedBy  ID
-	Questions  []byte
-	Answers    []byte
+	// ShortOf is what a job parked for budget waits for: its own budget ("job"),
+	// the window of its owner or of the fleet, or the thaw after the breaker.
+	ShortOf   string
+	Questions []byte
+	Answers   []byte
 
 	Outcome State
 	// Cause is why: "done", "killed", "attempts", "error", "deadline", …

@@ -31,7 +31,7 @@ func FromFields(f map[string]string) (Job, error) {
 		ResumedFrom: r.id("resumed_from"), ResumedSeq: r.count("resumed_seq"), TranscriptFull: f["transcript_full"] == "1",
 		Budget: MicroUSD(r.int("budget")), Reserved: MicroUSD(r.int("reserved")), Spent: MicroUSD(r.int("spent")),
 		SpentAtOrder: MicroUSD(r.int("spent_at_order")),
-		Order:        r.id("order"), ParkReason: f["park_reason"], BlockedBy: r.id("blocked_by"),
+		Order:        r.id("order"), ParkReason: f["park_reason"], BlockedBy: r.id("blocked_by"), ShortOf: f["short_of"],
 		Questions: []byte(f["questions"]), Answers: []byte(f["answers"]),
 		Outcome: State(f["outcome"]), Cause: f["cause"], Result: []byte(f["result"]), Error: f["error"],
 		LateResult: []byte(f["late_result"]),

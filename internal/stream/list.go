@@ -22,7 +22,7 @@ const scanLimit = 2000
 var listed = []string{ //nolint:gochecknoglobals // never written
 	"id", "owner", "submitter", "kind", "labels", "state", "seq", "worker", "epoch", "attempts", "max_attempts",
 	"grants", "checkpoint", "resumed_from", "resumed_seq", "budget", "reserved", "spent", "order", "order_at", "order_by", "order_reason",
-	"park_reason", "blocked_by", "outcome", "cause", "error", "killed_by", "kill_reason", "verdict", "created_at",
+	"park_reason", "short_of", "blocked_by", "outcome", "cause", "error", "killed_by", "kill_reason", "verdict", "created_at",
 	"queued_at", "granted_at", "due_at", "ended_at", "killed_at",
 }
 
