@@ -99,7 +99,7 @@ func idempotency(c *Case) {
 
 // follows is which event of a job may come behind which.
 func follows() map[string]string {
-	const waits = "job.started job.parked job.killed"
+	const waits = "job.started job.parked job.held job.killed"
 	return map[string]string{
 		"":              "job.queued",
 		"job.queued":    waits,
@@ -110,6 +110,8 @@ func follows() map[string]string {
 		"job.delayed":   waits,
 		"job.parked":    "job.resumed job.killed",
 		"job.resumed":   waits,
+		"job.held":      "job.unheld job.killed",
+		"job.unheld":    waits,
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 
 // ends are the keys that go with the job, the worker or the order they are of.
 func ends() []string {
-	return []string{"leases", "live", "later", "reserved", "held", "open_orders", "alive_of"}
+	return []string{"leases", "live", "later", "reserved", "held", "capped", "short", "open_orders", "alive_of"}
 }
 
 // residue: nothing is left of jobs that are over and processes that have gone.

@@ -127,6 +127,10 @@ func (c contents) moved(state string) line {
 		return line{what: fmt.Sprintf("attempt %d failed and is repeated later: %s", c.Attempts, c.Error), style: Yellow}
 	case "parked":
 		return line{what: "parked: " + c.Reason, style: Yellow}
+	case "held":
+		return line{what: "waits: as many of its owner's jobs run as may", style: Yellow}
+	case "unheld":
+		return line{what: "has its turn among its owner's jobs"}
 	case "answered":
 		return line{what: "answered by its owner"}
 	case "killing":

@@ -134,6 +134,8 @@ func TestEveryKindOfEventHasItsLine(t *testing.T) {
 		"job.succeeded":   "succeeded",
 		"job.resumed":     "resumed",
 		"job.answered":    "answered by its owner",
+		"job.held":        "waits: as many of its owner's jobs run as may",
+		"job.unheld":      "has its turn",
 		"convergence":     "agreement 80 %",
 		"facilitator":     "calls for the vote",
 		"model.retry":     "the model server has trouble",
