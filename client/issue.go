@@ -12,8 +12,10 @@ import (
 // Selector says which jobs an order is about. What is set must all hold, and
 // something must be.
 type Selector struct {
-	Owner  string            `json:"owner,omitempty"`
-	Kind   string            `json:"kind,omitempty"`
+	Owner string `json:"owner,omitempty"`
+	Kind  string `json:"kind,omitempty"`
+	// Model is one that the job's input names, or that a paid call of it asked for.
+	Model  string            `json:"model,omitempty"`
 	Labels map[string]string `json:"labels,omitempty"`
 	// MinAge, in seconds, is since the job was accepted.
 	MinAge int64 `json:"min_age_seconds,omitempty"`

@@ -111,6 +111,7 @@ func TestSubmitPassesOnWhatItChecked(t *testing.T) {
 	body := `{"kind":"deliberation","input":{"problem":"é\ud83d\ude00"},"budget_micro_usd":500000,"max_attempts":2,"timeout_seconds":60,"owner":"acme"}`
 	require.Equal(t, 202, as(post("/v1/jobs", body), "service").on(open(t, w)).Code)
 	s := w.submitted[0]
+	require.Equal(t, []string{"m1"}, s.Models)
 	require.Equal(t, "acme", s.Owner)
 	require.Equal(t, "importer", s.Submitter)
 	require.JSONEq(t, `{"problem":"é😀"}`, string(s.Input))

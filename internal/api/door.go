@@ -42,6 +42,9 @@ type Config struct {
 	// Kinds are the kinds of job the fleet runs, each with a check of its input
 	// whose error is shown to the caller; nil checks nothing.
 	Kinds map[string]func(input []byte) error
+	// Models says which models an input of a kind names, after its check; nil, or a
+	// kind that is not in it, for none.
+	Models map[string]func(input []byte) []string
 
 	// Ready says whether requests can be served; nil is always.
 	Ready func(ctx context.Context) error

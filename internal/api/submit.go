@@ -102,6 +102,9 @@ func (d *Door) submission(ctx context.Context, b submitBody) (job.Submission, er
 		IdempotencyKey: asked.key,
 	}
 	s.Digest = digest(s)
+	if named := d.cfg.Models[b.Kind]; named != nil {
+		s.Models = named(input)
+	}
 	return s, nil
 }
 

@@ -562,7 +562,8 @@ func config(w *world) Config {
 			}
 			return nil
 		}},
-		Log: zap.New(core), Now: func() time.Time { return noon },
+		Models: map[string]func([]byte) []string{"deliberation": func([]byte) []string { return []string{"m1"} }},
+		Log:    zap.New(core), Now: func() time.Time { return noon },
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 type criteria struct {
 	Owner  string            `json:"owner"`
 	Kind   string            `json:"kind"`
+	Model  string            `json:"model"`
 	Labels map[string]string `json:"labels"`
 	Before string            `json:"before"`
 	Spend  string            `json:"spend"`
@@ -31,7 +32,7 @@ type criteria struct {
 func criteriaOf(s *job.Selector, now time.Time) (string, error) {
 	c := criteria{Labels: map[string]string{}}
 	if s != nil {
-		c.Owner, c.Kind, c.MinAge = s.Owner, s.Kind, s.MinAge
+		c.Owner, c.Kind, c.Model, c.MinAge = s.Owner, s.Kind, s.Model, s.MinAge
 		if len(s.Labels) > 0 {
 			c.Labels = s.Labels
 		}
@@ -58,7 +59,7 @@ func selectorFrom(text string) *job.Selector {
 	if json.Unmarshal([]byte(text), &c) != nil {
 		return &job.Selector{}
 	}
-	s := &job.Selector{Owner: c.Owner, Kind: c.Kind, MinAge: c.MinAge, MinSpend: job.MicroUSD(rediskit.Number(c.Spend))}
+	s := &job.Selector{Owner: c.Owner, Kind: c.Kind, Model: c.Model, MinAge: c.MinAge, MinSpend: job.MicroUSD(rediskit.Number(c.Spend))}
 	if len(c.Labels) > 0 {
 		s.Labels = c.Labels
 	}

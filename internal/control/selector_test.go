@@ -9,6 +9,7 @@ import (
 
 	"github.com/rtfm-si/gavel/internal/access"
 	"github.com/rtfm-si/gavel/internal/job"
+	"github.com/rtfm-si/gavel/internal/rediskit"
 )
 
 func TestASelectorOrderEndsWhatItAsksForAndNothingElse(t *testing.T) {
@@ -51,6 +52,54 @@ func TestASelectorOrderEndsWhatItAsksForAndNothingElse(t *testing.T) {
 		require.Equal(t, r.Order.ID, again.Order.ID, "the same key is the same order")
 		require.Equal(t, job.Queued, f.record(t, late).State, "and reaches no further than at its instant")
 		require.NotEqual(t, r.Order.ID, f.kill(t, job.Selector{Kind: "talk", MinSpend: 5}, "k1").Order.ID)
+	})
+}
+
+// Each criterion alone, and all of them together.
+func TestEveryCriterionCounts(t *testing.T) {
+	inFleets(t, func(t *testing.T, f *fleet) {
+		all := job.Selector{Owner: "ann", Kind: "talk", Model: "gpt-5", Labels: map[string]string{"team": "red"}, MinAge: time.Hour, MinSpend: 40}
+		meant := f.mustSubmit(t, "ann", "talk", `{"team":"red","tier":"1"}`)
+		held := f.mustGrant(t, "n1")
+		require.Len(t, held, 1)
+		reply, err := f.script(t.Context(), "reserve", rediskit.Place{Slot: f.ps.Slot(meant.Partition()), Job: string(meant)}, rediskit.Args{
+			"id": string(meant), "worker": "w1", "epoch": held[0].epoch, "call": "c1", "model": "gpt-5", "max": 1,
+		})
+		require.NoError(t, err)
+		require.Equal(t, "reserved", reply.Word)
+		set := func(field string, value any) {
+			require.NoError(t, f.client.HSet(t.Context(), f.ps.Slot(meant.Partition()).Of("job", string(meant)), field, value).Err())
+		}
+		set("spent", 40)
+		set("created_at", rediskit.Micros(time.Now().Add(-2*time.Hour)))
+		counts := func(s job.Selector) int64 {
+			p, err := f.Preview(t.Context(), permit(t, access.KillSelector, access.Selected(s)))
+			require.NoError(t, err)
+			return p.Jobs
+		}
+		require.Equal(t, int64(1), counts(all))
+		for name, change := range map[string]func(s *job.Selector){
+			"owner": func(s *job.Selector) { s.Owner = "bob" },
+			"kind":  func(s *job.Selector) { s.Kind = "walk" },
+			"model": func(s *job.Selector) { s.Model = "gpt" },
+			"label": func(s *job.Selector) { s.Labels = map[string]string{"team": "red", "tier": "2"} },
+			"age":   func(s *job.Selector) { s.MinAge = 3 * time.Hour },
+			"spend": func(s *job.Selector) { s.MinSpend = 41 },
+		} {
+			s := all
+			change(&s)
+			require.Zero(t, counts(s), name)
+			require.NotEqual(t, all.String(), s.String(), name)
+		}
+		for name, s := range map[string]job.Selector{
+			"owner": {Owner: all.Owner}, "kind": {Kind: all.Kind}, "model": {Model: all.Model}, "label": {Labels: all.Labels},
+			"age": {MinAge: all.MinAge}, "spend": {MinSpend: all.MinSpend},
+		} {
+			require.Equal(t, int64(1), counts(s), name)
+		}
+		r := f.kill(t, all, "")
+		require.Equal(t, job.Tally{Targeted: 1, Waiting: 1}, r.Tally)
+		require.Equal(t, all, *r.Order.Scope.Selector, "the receipt says what was asked for")
 	})
 }
 

@@ -14,6 +14,8 @@ type Submission struct {
 	Labels map[string]string
 	// Input is a JSON object, at most [MaxInput] bytes.
 	Input []byte
+	// Models are those that the input names.
+	Models []string
 	// Budget is the most the job may spend; 0 means the fleet's default.
 	Budget MicroUSD
 	// MaxAttempts is how many counted attempts without checkpoint progress end

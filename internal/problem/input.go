@@ -55,6 +55,17 @@ type Models struct {
 	Synthesis string `json:"synthesis,omitempty"`
 }
 
+// Named lists the models that the input names, each once.
+func (in Input) Named() []string {
+	var names []string
+	for _, m := range []string{in.Model, in.Models.Lead, in.Models.Persona, in.Models.Synthesis} {
+		if m != "" && !slices.Contains(names, m) {
+			names = append(names, m)
+		}
+	}
+	return names
+}
+
 // Parse reads an input strictly. Every error wraps [ErrBadInput] and says which
 // field is wrong and what would be right.
 func Parse(data []byte) (Input, error) {

@@ -194,3 +194,12 @@ func TestAnswerIsReadBackAndAnotherVersionIsRefused(t *testing.T) {
 	_, err = ReadAnswer([]byte(`{`))
 	require.Error(t, err)
 }
+
+func TestAnInputNamesEachModelOnce(t *testing.T) {
+	in, err := Parse([]byte(`{"problem":"should we do it?","model":"a","models":{"lead":"b","persona":"a","synthesis":"c"}}`))
+	require.NoError(t, err)
+	require.Equal(t, []string{"a", "b", "c"}, in.Named())
+	in, err = Parse([]byte(`{"problem":"should we do it?"}`))
+	require.NoError(t, err)
+	require.Empty(t, in.Named())
+}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -114,6 +115,14 @@ func (s *Redis) submitOnce(ctx context.Context, at rediskit.Place, args rediskit
 	return reply, rediskit.Unavailable(err)
 }
 
+// models are as scripts look for them: each between line ends.
+func models(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return "\n" + strings.Join(names, "\n") + "\n"
+}
+
 func (s *Redis) submitArgs(p int, sub job.Submission) (rediskit.Args, error) {
 	labels := sub.Labels
 	if labels == nil {
@@ -141,7 +150,7 @@ func (s *Redis) submitArgs(p int, sub job.Submission) (rediskit.Args, error) {
 		"labels": l, "input": sub.Input, "budget": int64(sub.Budget), "max_attempts": sub.MaxAttempts,
 		"timeout": sub.Timeout.Milliseconds(), "digest": sub.Digest, "floor": floor,
 		"idem_seconds": int64(s.cfg.IdempotencyFor.Seconds()), "seen": seen,
-		"from": string(sub.From), "from_seq": fromSeq(sub), "who": sub.Who,
+		"from": string(sub.From), "from_seq": fromSeq(sub), "who": sub.Who, "models": models(sub.Models),
 	}, nil
 }
 

@@ -13,6 +13,7 @@ import (
 type scopeFlags struct {
 	Owner    string            `name:"owner" help:"Only this owner's jobs."`
 	Kind     string            `name:"kind" help:"Only jobs of this kind."`
+	Model    string            `name:"model" help:"Only jobs whose input names this model, or that have called it."`
 	Labels   map[string]string `name:"label" short:"l" help:"Only jobs with this label, key=value; may be repeated, and all must hold." mapsep:"none"`
 	MinAge   time.Duration     `name:"min-age" placeholder:"DURATION" help:"Only jobs accepted at least so long ago, such as 30m; whole seconds."`
 	MinSpend string            `name:"min-spend" placeholder:"DOLLARS" help:"Only jobs that have spent at least so much, such as 2.50."`
@@ -21,7 +22,7 @@ type scopeFlags struct {
 // scope is the whole fleet, one owner in one step, or a selector. What is given
 // must all hold.
 func (f scopeFlags) scope() (client.Scope, error) {
-	s := client.Selector{Owner: f.Owner, Kind: f.Kind, Labels: f.Labels}
+	s := client.Selector{Owner: f.Owner, Kind: f.Kind, Model: f.Model, Labels: f.Labels}
 	if f.MinAge < 0 || f.MinAge%time.Second != 0 {
 		return client.Scope{}, usage("--min-age: %s; want whole seconds, such as 30m", f.MinAge)
 	}
@@ -33,9 +34,9 @@ func (f scopeFlags) scope() (client.Scope, error) {
 		}
 	}
 	switch {
-	case f.Kind == "" && len(f.Labels) == 0 && s.MinAge == 0 && s.MinSpend == 0 && f.Owner == "":
+	case f.Kind == "" && f.Model == "" && len(f.Labels) == 0 && s.MinAge == 0 && s.MinSpend == 0 && f.Owner == "":
 		return client.Scope{Kind: "fleet"}, nil
-	case f.Kind == "" && len(f.Labels) == 0 && s.MinAge == 0 && s.MinSpend == 0:
+	case f.Kind == "" && f.Model == "" && len(f.Labels) == 0 && s.MinAge == 0 && s.MinSpend == 0:
 		return client.Scope{Kind: "owner", Owner: f.Owner}, nil
 	default:
 		return client.Scope{Kind: "selector", Selector: &s}, nil

@@ -98,7 +98,7 @@ func wire(cfg Config, fleet settings.Fleet, front access.Front, log *zap.Logger)
 	p.door, err = api.New(api.Config{
 		Name: ps.Fleet, Partitions: ps.Count, Auth: front,
 		Jobs: p.road, Events: waits, Orders: orders, Blocks: orders, Gate: orders, Drills: orders, Fleet: orders, Books: books, Raises: p.road, Checkpoints: p.road, Transcripts: p.road, Audit: p.acts, Keys: keys,
-		CursorKey: fleet.CursorKey, Kinds: kinds(cfg), Ready: p.ready, Answered: p.metrics.Answered, Limits: cfg.limits(), Drilled: p.drilled, Hosts: cfg.Hosts, Version: cfg.Version, Log: log,
+		CursorKey: fleet.CursorKey, Kinds: kinds(cfg), Models: models(), Ready: p.ready, Answered: p.metrics.Answered, Limits: cfg.limits(), Drilled: p.drilled, Hosts: cfg.Hosts, Version: cfg.Version, Log: log,
 	})
 	return p, err
 }
@@ -115,6 +115,18 @@ func kinds(cfg Config) map[string]func([]byte) error {
 	}
 	k["deliberation"] = func(in []byte) error { _, err := problem.Parse(in); return err }
 	return k
+}
+
+// models are what a deliberation's input names, for orders by model. What a
+// program calls is known from its first paid call on.
+func models() map[string]func([]byte) []string {
+	return map[string]func([]byte) []string{"deliberation": func(in []byte) []string {
+		asked, err := problem.Parse(in)
+		if err != nil {
+			return nil // its check has refused it
+		}
+		return asked.Named()
+	}}
 }
 
 func (p *process) newClerk(orders *control.Redis) (control.Clerk, error) {

@@ -70,6 +70,7 @@ func Selected(sel client.Selector) string {
 	}
 	add(sel.Owner != "", "owner "+sel.Owner)
 	add(sel.Kind != "", "kind "+sel.Kind)
+	add(sel.Model != "", "model "+sel.Model)
 	for _, key := range slices.Sorted(maps.Keys(sel.Labels)) {
 		out = append(out, "label "+key+"="+sel.Labels[key])
 	}

@@ -2,7 +2,8 @@
 -- Money and permission for one paid call, before it. It refuses while an order
 -- stands, so its round trip is what bounds new calls after a kill; and where the
 -- breaker parks what runs. The worst case has to fit the job's budget and the
--- owner's window; the record keeps which of them it did not fit.
+-- owner's window; the record keeps which of them it did not fit, and which models
+-- the job has asked for.
 -- KEYS:    reserved holding
 -- READS:   gate money caps
 -- MAKES:   job minute day window
@@ -20,7 +21,7 @@ local function short(of, spent, held, cap)
 end
 if parking() then return short('breaker', '0', '0', '0') end
 if redis.call('HEXISTS', K.reserved, A.call) == 1 then return { 'reserved' } end
-local m = redis.call('HMGET', k, 'spent', 'reserved', 'budget')
+local m = redis.call('HMGET', k, 'spent', 'reserved', 'budget', 'models')
 if tonumber(m[1] or '0') + tonumber(m[2] or '0') + tonumber(A.max) > tonumber(m[3] or '0') then
   return short('job', m[1] or '0', m[2] or '0', m[3] or '0')
 end
@@ -28,6 +29,10 @@ local own = window_of(r.owner)
 if own.cap and own.spent + own.held + tonumber(A.max) > own.cap then return short('owner', figures(own)) end
 local all = window_of_all()
 if all.cap and all.spent + all.held + tonumber(A.max) > all.cap then return short('fleet', figures(all)) end
+local models = m[4] or '\n'
+if #models < 8192 and not string.find(models, '\n' .. A.model .. '\n', 1, true) then
+  redis.call('HSET', k, 'models', models .. A.model .. '\n')
+end
 redis.call('HSET', K.reserved, A.call, A.max .. ' ' .. A.model)
 redis.call('HINCRBY', k, 'reserved', A.max)
 hold(r.owner, tonumber(A.max))
