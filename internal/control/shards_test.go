@@ -35,20 +35,33 @@ func (byParity) Get(tag string) string {
 func newSharded(t *testing.T) *sharded {
 	t.Helper()
 	s := &sharded{fleet: newFleet(t, 4)}
-	addrs := map[string]string{}
 	for i := range s.shards {
 		s.shards[i] = redistest.StartOwn(t, redistest.Options{AOF: t.TempDir()})
-		addrs[strconv.Itoa(i)] = s.shards[i].Addr()
 	}
+	s.connect(t)
+	return s
+}
+
+// connect reaches both shards by connections that are new.
+func (s *sharded) connect(t *testing.T) {
+	t.Helper()
 	ring := redis.NewRing(&redis.RingOptions{
-		Addrs: addrs, MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true, DisableIdentity: true,
+		Addrs:      map[string]string{"0": s.shards[0].Addr(), "1": s.shards[1].Addr()},
+		MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true, DisableIdentity: true,
 		HeartbeatFn:       func(context.Context, *redis.Client) bool { return true }, // a partition never moves
 		NewConsistentHash: func([]string) redis.ConsistentHash { return byParity{} },
 	})
 	t.Cleanup(func() { require.NoError(t, ring.Close()) })
 	s.runner.Client = ring
 	s.Redis = s.dispatcher(t)
-	return s
+}
+
+// restart brings a shard back, for the clerk by the connections that it has, for
+// the test, which asks only once, by new ones.
+func (s *sharded) restart(t *testing.T, shard int) {
+	t.Helper()
+	s.shards[shard].Restart()
+	s.connect(t)
 }
 
 // dispatcher is one more, which has seen nothing yet.
@@ -126,12 +139,14 @@ func TestAnOrderGivenWhileAShardIsDownIsCompletedByAnyDispatcher(t *testing.T) {
 						require.Equal(t, "killed", word)
 					}
 				}
+				now := s.Redis
 				require.Never(t, func() bool {
-					open, err := s.OpenOrders(t.Context(), here)
-					return err != nil || len(open) != 1 || s.receipt(t, r.Order.ID).Stage != job.Recording
+					open, err := now.OpenOrders(t.Context(), here)
+					r, unread := now.Receipt(t.Context(), r.Order.ID)
+					return err == nil && unread == nil && (len(open) != 1 || r.Stage != job.Recording)
 				}, 200*time.Millisecond, 10*time.Millisecond, "let go of before every partition has it")
 
-				s.shards[away].Restart()
+				s.restart(t, away)
 				require.Eventually(t, func() bool {
 					r := s.receipt(t, r.Order.ID)
 					return len(r.Missing) == 0 && (r.Scan == nil || len(r.Scan.Open) == 0)
@@ -189,7 +204,7 @@ func TestAReceiptNamesThePartitionsItCouldNotRead(t *testing.T) {
 				require.Equal(t, missing, half.Unread)
 				require.Equal(t, int64(4), half.Tally.Targeted)
 				require.Equal(t, p.Scope().Kind, half.Order.Scope.Kind, "any partition says what the order is")
-				s.shards[away].Restart()
+				s.restart(t, away)
 				require.Eventually(t, func() bool {
 					r := s.receipt(t, r.Order.ID)
 					return r.Stage == job.Quiesced && r.Tally == whole && len(r.Missing) == 0
@@ -237,13 +252,16 @@ func TestAnOrderIsNotRetiredWhileAnyPartitionIsAwayOrOpen(t *testing.T) {
 			}, 10*time.Second, 10*time.Millisecond)
 			s.shards[1].Kill()
 			require.Zero(t, retire(), "nobody can ask the others")
-			s.shards[1].Restart()
+			s.restart(t, 1)
 			require.Eventually(t, func() bool { return s.receipt(t, r.Order.ID).Stage == job.Quiesced }, 10*time.Second, 10*time.Millisecond)
 			require.Eventually(t, func() bool { return retire() == 1 }, 10*time.Second, 10*time.Millisecond)
 			_, err = s.Receipt(t.Context(), r.Order.ID)
 			require.ErrorIs(t, err, job.ErrUnknown)
 			later := s.mustSubmit(t, s.ownerIn(1), "talk", `{}`)
-			require.Never(t, func() bool { return s.record(t, later).State != job.Queued }, 200*time.Millisecond, 10*time.Millisecond, "the order came back")
+			require.Never(t, func() bool {
+				j, err := s.jobIn(t.Context(), later)
+				return err == nil && j.State != job.Queued
+			}, 200*time.Millisecond, 10*time.Millisecond, "the order came back")
 		})
 	}
 }
