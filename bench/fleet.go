@@ -125,8 +125,10 @@ func (f *fleet) close() error {
 }
 
 func (f *fleet) submit(ctx context.Context, key string) (job.ID, error) {
-	a, err := f.road.Submit(ctx, job.Submission{Owner: "ann", Submitter: "ann", Kind: kindBench, Input: []byte("{}"),
-		IdempotencyKey: key, Digest: "d"})
+	a, err := f.road.Submit(ctx, job.Submission{
+		Owner: "ann", Submitter: "ann", Kind: kindBench, Input: []byte("{}"),
+		IdempotencyKey: key, Digest: "d",
+	})
 	return a.ID, err
 }
 

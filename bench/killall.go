@@ -204,16 +204,22 @@ func benchBacklog(ctx context.Context, url string, rows *Rows) error {
 	}
 	cond := fmt.Sprintf("1,000 running on 20 workers, %d queued", backlog())
 	rows.add(Row{Work: work, System: "gavel", Metric: "once", Value: ms(empty.stopped()), Unit: "ms", Conditions: "1,000 running on 20 workers, 0 queued"})
-	rows.add(Row{Work: work, System: "gavel", Metric: "once", Value: ms(full.stopped()), Unit: "ms", Conditions: cond,
-		Ratio: ms(full.stopped()) / ms(empty.stopped()), Of: "0 queued"})
+	rows.add(Row{
+		Work: work, System: "gavel", Metric: "once", Value: ms(full.stopped()), Unit: "ms", Conditions: cond,
+		Ratio: ms(full.stopped()) / ms(empty.stopped()), Of: "0 queued",
+	})
 	for _, p := range []struct {
 		cond string
 		r    killAllResult
 	}{{"1,000 running on 20 workers, 0 queued", empty}, {cond, full}} {
-		rows.add(Row{Work: "kill-all and sweep: an unrelated client's PING", System: "gavel", Metric: "max", Value: ms(p.r.pings.worst),
-			Unit: "ms", Conditions: p.cond})
-		rows.add(Row{Work: "kill-all and sweep: an unrelated client's PING", System: "gavel", Metric: "over 25 ms", Value: float64(p.r.pings.over),
-			Unit: "of " + fmt.Sprint(p.r.pings.n), Conditions: p.cond})
+		rows.add(Row{
+			Work: "kill-all and sweep: an unrelated client's PING", System: "gavel", Metric: "max", Value: ms(p.r.pings.worst),
+			Unit: "ms", Conditions: p.cond,
+		})
+		rows.add(Row{
+			Work: "kill-all and sweep: an unrelated client's PING", System: "gavel", Metric: "over 25 ms", Value: float64(p.r.pings.over),
+			Unit: "of " + fmt.Sprint(p.r.pings.n), Conditions: p.cond,
+		})
 		rows.add(Row{Work: "kill-all and sweep: longest script", System: "gavel", Metric: "max", Value: ms(p.r.longest), Unit: "ms", Conditions: p.cond})
 	}
 	return nil

@@ -63,8 +63,14 @@ type group struct {
 
 func groups() []group {
 	return []group{
-		{"kill", benchKill}, {"http", benchHTTP}, {"queued", benchQueued}, {"flow", benchFlow}, {"wake", benchWake},
-		{"killall", benchKillAll}, {"storm", benchStorm}, {"backlog", benchBacklog},
+		{"kill", benchKill},
+		{"http", benchHTTP},
+		{"queued", benchQueued},
+		{"flow", benchFlow},
+		{"wake", benchWake},
+		{"killall", benchKillAll},
+		{"storm", benchStorm},
+		{"backlog", benchBacklog},
 	}
 }
 

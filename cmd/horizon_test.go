@@ -115,7 +115,7 @@ func (f *fleet) submitMany(ctx context.Context, n int, h *history) {
 		{"steps": 3, "step_ms": 5, "park_at": 2, "checkpoint": true},
 	}
 	c := f.as(people[n%3].Subject)
-	r := rand.New(rand.NewPCG(1, uint64(n))) //nolint:gosec // a draw, no secret
+	r := rand.New(rand.NewPCG(1, uint64(n)))
 	var parks []string
 	for ctx.Err() == nil {
 		i := r.IntN(len(lives))

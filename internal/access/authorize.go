@@ -142,7 +142,7 @@ func Authorize(a Actor, act Act, on Target) (Permit, error) {
 	if a.Subject == "" {
 		return Permit{}, &Denied{act, RuleAnonymous}
 	}
-	if a.ByBreakGlass() && (act == Submit || act == Resume || act == CreateKey || act == SetBudget) {
+	if a.ByBreakGlass() && startsWork(act) {
 		return Permit{}, &Denied{act, RuleBreakGlass}
 	}
 	p := Permit{actor: a, act: act, scope: on.Scope, granted: true}
@@ -173,6 +173,11 @@ func Authorize(a Actor, act Act, on Target) (Permit, error) {
 		return Permit{}, &Denied{act, rule}
 	}
 	return p, nil
+}
+
+// startsWork: the act starts work, or gives somebody what could.
+func startsWork(act Act) bool {
+	return act == Submit || act == Resume || act == CreateKey || act == SetBudget
 }
 
 // bySubmission: the record was read and names the actor as its submitter; or

@@ -18,7 +18,8 @@ func TestADrillIsWrittenDownMeasuredAndCounted(t *testing.T) {
 	c, err := client.New(srv.URL, client.WithKey("admin"))
 	require.NoError(t, err)
 	got, err := c.Drill(t.Context(), client.Drill{Reason: "weekly", Workers: 3, Canaries: []client.Drilled{
-		{Scope: "job", Worker: "w1", Stopped: true, Took: 9000}, {Scope: "job", Worker: "w2", Stopped: true, Took: 4000},
+		{Scope: "job", Worker: "w1", Stopped: true, Took: 9000},
+		{Scope: "job", Worker: "w2", Stopped: true, Took: 4000},
 		{Scope: "selector", Worker: "w1", Stopped: true, Took: 5000},
 	}})
 	require.NoError(t, err)

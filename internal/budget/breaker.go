@@ -95,7 +95,7 @@ func (k Clerk) stop(ctx context.Context, t trip) error {
 	case job.BreakerFreeze, job.BreakerPark:
 		heads, err := k.Stops.Freeze(ctx, t.reason, key)
 		if err != nil || t.mode == job.BreakerFreeze {
-			return err //nolint:wrapcheck // it says what failed
+			return err
 		}
 		for p, head := range heads {
 			if _, err := k.Books.call(ctx, "parking", rediskit.Place{Slot: k.Books.partitions.Slot(p)}, rediskit.Args{"head": head}); err != nil {
@@ -104,7 +104,7 @@ func (k Clerk) stop(ctx context.Context, t trip) error {
 		}
 		return nil
 	case job.BreakerKill:
-		return k.Stops.KillAll(ctx, t.reason, key) //nolint:wrapcheck // it says what failed
+		return k.Stops.KillAll(ctx, t.reason, key)
 	default:
 		return nil // an alert is told, and that is all
 	}

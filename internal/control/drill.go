@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/rtfm-si/gavel/internal/access"
@@ -44,9 +45,9 @@ func (c *Redis) Drill(ctx context.Context, p access.Permit, d job.Drill, key str
 // and the longest of their times in microseconds.
 func measured(d job.Drill, scope job.ScopeKind) string {
 	took := d.Took(scope)
-	words := []string{fmt.Sprint(len(took))}
+	words := []string{strconv.Itoa(len(took))}
 	for _, p := range []int{50, 99, 100} {
-		words = append(words, fmt.Sprint(job.Percentile(took, p).Microseconds()))
+		words = append(words, strconv.FormatInt(job.Percentile(took, p).Microseconds(), 10))
 	}
 	return strings.Join(words, " ")
 }

@@ -105,8 +105,6 @@ func (c *Redis) killSelected(ctx context.Context, p access.Permit, o job.Order, 
 
 // selectFirst records a selector order in one partition, its home if that is
 // there. The moment that it has there is everybody's.
-//
-//nolint:revive // the order, what it asks for and who asks
 func (c *Redis) selectFirst(ctx context.Context, parts []int, o job.Order, wanted string, who []byte) (first int, as string, err error) {
 	var errs []error
 	for i, part := range parts {

@@ -13,7 +13,8 @@ func ms(n int) time.Duration { return time.Duration(n) * time.Millisecond }
 
 func TestADrillSaysWhatItMeasured(t *testing.T) {
 	d := job.Drill{Workers: 3, Canaries: []job.Drilled{
-		{Scope: job.ScopeJob, Worker: "w1", Stopped: true, Took: ms(30)}, {Scope: job.ScopeJob, Worker: "w2", Stopped: true, Took: ms(10)},
+		{Scope: job.ScopeJob, Worker: "w1", Stopped: true, Took: ms(30)},
+		{Scope: job.ScopeJob, Worker: "w2", Stopped: true, Took: ms(10)},
 		{Scope: job.ScopeSelector, Worker: "w1", Stopped: true, Took: ms(20)},
 	}}
 	require.NoError(t, d.Check())

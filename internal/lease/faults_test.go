@@ -345,5 +345,5 @@ func TestAWorkerWaitsForItsTurnAfterAThawAtARate(t *testing.T) {
 	}
 	require.GreaterOrEqual(t, time.Since(from), 390*time.Millisecond)
 	require.Less(t, time.Since(from), 400*time.Millisecond+2*slack)
-	require.Equal(t, "", b.direct.LPop(t.Context(), b.ps.Slot(0).Of("wake")).Val(), "nothing was pushed to wake anybody")
+	require.Empty(t, b.direct.LPop(t.Context(), b.ps.Slot(0).Of("wake")).Val(), "nothing was pushed to wake anybody")
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/rtfm-si/gavel/client"
@@ -84,7 +85,7 @@ func (c *drillCommand) tell(d *desk, r drill.Result) {
 		if s.Scope != "job" {
 			by = "a selector's order"
 		}
-		t.Row(by, fmt.Sprint(s.Stopped), micros(s.P50), micros(s.P99), micros(s.Max))
+		t.Row(by, strconv.Itoa(s.Stopped), micros(s.P50), micros(s.P99), micros(s.Max))
 	}
 	if t.Len() > 0 {
 		d.screen.Line("request to stopped, as seen from here:")

@@ -6,8 +6,8 @@ import (
 	"fmt"
 
 	"github.com/rtfm-si/gavel/client"
-	"github.com/rtfm-si/gavel/internal/modelsim"
 	"github.com/rtfm-si/gavel/cmd/internal/show"
+	"github.com/rtfm-si/gavel/internal/modelsim"
 )
 
 // crowd is how many jobs are there when everything is stopped: more than slots.

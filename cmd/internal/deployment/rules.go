@@ -51,9 +51,12 @@ func Expressions(rules, dashboard string) (map[string]string, error) {
 	}
 	var board struct {
 		Panels []struct {
-			Title   string
-			Targets []struct{ RefID, Expr string }
-		}
+			Title   string `json:"title"`
+			Targets []struct {
+				RefID string `json:"refId"`
+				Expr  string `json:"expr"`
+			} `json:"targets"`
+		} `json:"panels"`
 	}
 	if err := json.Unmarshal(text, &board); err != nil {
 		return nil, fmt.Errorf("%s: %w", dashboard, err)
