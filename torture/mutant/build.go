@@ -16,19 +16,11 @@ func (m Mutant) Build(ctx context.Context, root, into string) error {
 	if err != nil {
 		return fmt.Errorf("the module: %w", err)
 	}
-	overlay := struct{ Replace map[string]string }{map[string]string{}}
-	file := filepath.Join(root, filepath.FromSlash(m.File))
-	text, err := os.ReadFile(file)
+	file, patched, err := m.patched(root)
 	if err != nil {
-		return fmt.Errorf("mutant %s: %w", m.Name, err)
+		return err
 	}
-	patched := string(text)
-	for i := 0; i+1 < len(m.Patch); i += 2 {
-		if n := strings.Count(patched, m.Patch[i]); n != 1 {
-			return fmt.Errorf("mutant %s: %q is in %s %d times, and must be there once: mend the list", m.Name, m.Patch[i], m.File, n)
-		}
-		patched = strings.Replace(patched, m.Patch[i], m.Patch[i+1], 1)
-	}
+	overlay := struct{ Replace map[string]string }{map[string]string{}}
 	if err := os.MkdirAll(into, 0o750); err != nil {
 		return fmt.Errorf("mutant %s: %w", m.Name, err)
 	}
@@ -50,4 +42,21 @@ func (m Mutant) Build(ctx context.Context, root, into string) error {
 		return fmt.Errorf("build the mutant %s: %w\n%s", m.Name, err, out)
 	}
 	return nil
+}
+
+// patched is the file that differs, and its text in this mutant.
+func (m Mutant) patched(root string) (file, text string, err error) {
+	file = filepath.Join(root, filepath.FromSlash(m.File))
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return "", "", fmt.Errorf("mutant %s: %w", m.Name, err)
+	}
+	text = string(raw)
+	for i := 0; i+1 < len(m.Patch); i += 2 {
+		if n := strings.Count(text, m.Patch[i]); n != 1 {
+			return "", "", fmt.Errorf("mutant %s: %q is in %s %d times, and must be there once: mend the list", m.Name, m.Patch[i], m.File, n)
+		}
+		text = strings.Replace(text, m.Patch[i], m.Patch[i+1], 1)
+	}
+	return file, text, nil
 }

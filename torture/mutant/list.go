@@ -34,7 +34,7 @@ func fences() []Mutant {
 		},
 		{
 			Name: "checkpoint-without-fence", File: "internal/execution/lua/checkpoint.lua",
-			Patch:  []string{"if not holds(record(k), A.worker, A.epoch) then", "if not record(k) or A.worker == A.epoch then"},
+			Patch:  []string{"if not holds(r, A.worker, A.epoch) then", "if not r or A.worker == A.epoch then"},
 			Caught: []string{"checkpoints"}, Faults: []string{"link-requests-late", "worker-paused-long"},
 		},
 	}
@@ -75,7 +75,7 @@ func orders() []Mutant {
 		{
 			Name: "kill-by-hint-only", File: "internal/control/lua/order.lua",
 			Patch: []string{
-				"'order', A.id, 'order_at', t, 'order_by', A.actor, 'order_reason', A.reason,\n    'spent_at_order'", "'spent_at_order'",
+				"'order', A.id, 'order_at', at, 'order_by', A.actor, 'order_reason', A.reason,\n    'spent_at_order'", "'spent_at_order'",
 			},
 			Caught: []string{"killed"}, Faults: []string{"control-stream-dead"},
 		},
@@ -102,12 +102,12 @@ func gates() []Mutant {
 		},
 		{
 			Name: "release-loses-the-job", File: "internal/lease/lua/release.lua",
-			Patch:  []string{"to_road(A.id, t)", "redis.call('HSET', k, 'state', 'queued')"},
+			Patch:  []string{"to_road(A.id, t, 'last_end', claim_end(r, 'released'))", "redis.call('HSET', P.job .. A.id, 'state', 'queued')"},
 			Caught: []string{"conservation"}, Faults: []string{"workers-rolling-restart"},
 		},
 		{
 			Name: "drain-counts-an-attempt", File: "internal/lease/lua/release.lua",
-			Patch:  []string{"to_road(A.id, t)", "to_road(A.id, t)\nredis.call('HINCRBY', k, 'attempts', 1)"},
+			Patch:  []string{"to_road(A.id, t, 'last_end'", "redis.call('HINCRBY', P.job .. A.id, 'attempts', 1)\nto_road(A.id, t, 'last_end'"},
 			Caught: []string{"claims"}, Faults: []string{"workers-rolling-restart"},
 		},
 	}
@@ -120,13 +120,13 @@ func books() []Mutant {
 			Name: "settle-books-twice", File: "internal/budget/lua/settle.lua",
 			Patch: []string{
 				"if how ~= 'estimated' then return { 'settled' } end", "if how == '' then return { 'settled' } end",
-				"owed = string.format('%d', tonumber(A.cost) - tonumber(was))", "owed = string.format('%d', tonumber(A.cost) - 0 * tonumber(was))",
+				"owed, guess = owed - tonumber(was), guess - tonumber(was)", "owed, guess = owed - 0 * tonumber(was), guess - tonumber(was)",
 			},
 			Caught: []string{"money"}, Faults: []string{"worker-reply-lost"},
 		},
 		{
 			Name: "audit-forgets-a-kill", File: "internal/control/lua/order.lua",
-			Patch:  []string{"\n  allowed(verdict, A.id)", "\n  if verdict ~= 'waiting' then allowed(verdict, A.id) end"},
+			Patch:  []string{"\n  allowed(first, A.id)", "\n  if first ~= 'waiting' then allowed(first, A.id) end"},
 			Caught: []string{"audit"}, Faults: []string{"kill-storm"},
 		},
 		{
