@@ -28,6 +28,9 @@ type Count struct {
 	Name  string   `json:"name"`
 	Jobs  int64    `json:"jobs"`
 	Spent MicroUSD `json:"spent_micro_usd"`
+	// PerMinute is what the running ones of them have spent in a minute, each on
+	// the mean since it was accepted.
+	PerMinute MicroUSD `json:"micro_usd_per_minute"`
 }
 
 // Preview says what an order of a scope would reach if it were issued now.
@@ -36,6 +39,8 @@ type Preview struct {
 	// Jobs live in the scope and are under no order yet.
 	Jobs  int64    `json:"jobs"`
 	Spent MicroUSD `json:"spent_micro_usd"`
+	// PerMinute is what the running ones spend; see [Count].
+	PerMinute MicroUSD `json:"micro_usd_per_minute"`
 	// Owners is how many there are; ByOwner names the 20 with the most jobs.
 	Owners  int     `json:"owners"`
 	ByOwner []Count `json:"by_owner"`

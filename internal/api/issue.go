@@ -67,15 +67,17 @@ type issueBody struct {
 }
 
 type countView struct {
-	Name  string       `json:"name"`
-	Jobs  int64        `json:"jobs"`
-	Spent job.MicroUSD `json:"spent_micro_usd"`
+	Name      string       `json:"name"`
+	Jobs      int64        `json:"jobs"`
+	Spent     job.MicroUSD `json:"spent_micro_usd"`
+	PerMinute job.MicroUSD `json:"micro_usd_per_minute" doc:"What the running ones of them have spent in a minute, each on the mean since it was accepted"`
 }
 
 type previewView struct {
 	Scope         scopeView    `json:"scope"`
 	Jobs          int64        `json:"jobs" doc:"Live jobs of the scope that are under no order yet"`
 	Spent         job.MicroUSD `json:"spent_micro_usd" doc:"What they have spent so far"`
+	PerMinute     job.MicroUSD `json:"micro_usd_per_minute" doc:"What the running ones spend in a minute"`
 	Owners        int          `json:"owners"`
 	ByOwner       []countView  `json:"by_owner" doc:"The 20 with the most jobs"`
 	ByKind        []countView  `json:"by_kind"`
@@ -114,7 +116,7 @@ func (d *Door) preview(ctx context.Context, _ *struct{}) (*answer[previewView], 
 	expires := d.cfg.Now().Add(previewGood)
 	word := strconv.FormatInt(expires.UnixMilli(), 10) + " " + strconv.FormatInt(p.Jobs, 10)
 	return &answer[previewView]{previewView{
-		Scope: viewScope(permit.Scope()), Jobs: p.Jobs, Spent: p.Spent, Owners: p.Owners, CoveredBefore: p.CoveredBefore, Partial: p.Partial,
+		Scope: viewScope(permit.Scope()), Jobs: p.Jobs, Spent: p.Spent, PerMinute: p.PerMinute, Owners: p.Owners, CoveredBefore: p.CoveredBefore, Partial: p.Partial,
 		ByOwner: viewCounts(p.ByOwner), ByKind: viewCounts(p.ByKind), ByState: viewCounts(p.ByState),
 		Token: d.seal(word, boundTo(permit)...), Expires: at(expires),
 	}}, nil

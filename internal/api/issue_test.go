@@ -38,8 +38,10 @@ func TestAPreviewCountsAndChangesNothing(t *testing.T) {
 	w := newWorld()
 	rec := as(post("/v1/orders/preview", "{"+bySelector+"}"), "admin").on(open(t, w))
 	require.JSONEq(t, fmt.Sprintf(`{"scope":{"kind":"selector","selector":{"kind":"deliberation","labels":{"team":"red"},"min_spend_micro_usd":5}},
-		"jobs":7,"spent_micro_usd":1000000,"owners":1,"by_owner":[{"name":"acme","jobs":7,"spent_micro_usd":1000000}],
-		"by_kind":[{"name":"deliberation","jobs":7,"spent_micro_usd":0}],"by_state":[{"name":"running","jobs":7,"spent_micro_usd":0}],
+		"jobs":7,"spent_micro_usd":1000000,"micro_usd_per_minute":50,"owners":1,
+		"by_owner":[{"name":"acme","jobs":7,"spent_micro_usd":1000000,"micro_usd_per_minute":50}],
+		"by_kind":[{"name":"deliberation","jobs":7,"spent_micro_usd":0,"micro_usd_per_minute":0}],
+		"by_state":[{"name":"running","jobs":7,"spent_micro_usd":0,"micro_usd_per_minute":0}],
 		"covered_before":2,"token":%q,"expires_at":"2026-11-23T12:01:00Z"}`, fieldsOf(t, rec)["token"]), rec.Body.String())
 	require.Empty(t, w.kills)
 	require.Empty(t, w.denials)
@@ -240,7 +242,7 @@ func TestTheClientIssuesFollowsAndBlocks(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, int64(7), p.Jobs)
 	require.Equal(t, scope, p.Scope)
-	require.Equal(t, []client.Count{{Name: "acme", Jobs: 7, Spent: client.USD}}, p.ByOwner)
+	require.Equal(t, []client.Count{{Name: "acme", Jobs: 7, Spent: client.USD, PerMinute: 50}}, p.ByOwner)
 	r, err := c.Issue(ctx, client.Order{Scope: p.Scope, Reason: "r", Incident: "i", Token: p.Token})
 	require.NoError(t, err)
 	require.Equal(t, "selector", r.Scope.Kind)

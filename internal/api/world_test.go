@@ -267,8 +267,9 @@ func (f fakeOrders) Preview(_ context.Context, p access.Permit) (job.Preview, er
 	defer f.lock()()
 	f.previews = append(f.previews, p)
 	return job.Preview{
-		Scope: p.Scope(), Jobs: 7, Spent: job.USD, Owners: 1, CoveredBefore: 2, ByOwner: []job.Count{{Name: "acme", Jobs: 7, Spent: job.USD}},
-		ByKind: []job.Count{{Name: "deliberation", Jobs: 7}}, ByState: []job.Count{{Name: "running", Jobs: 7}},
+		Scope: p.Scope(), Jobs: 7, Spent: job.USD, PerMinute: 50, Owners: 1, CoveredBefore: 2,
+		ByOwner: []job.Count{{Name: "acme", Jobs: 7, Spent: job.USD, PerMinute: 50}},
+		ByKind:  []job.Count{{Name: "deliberation", Jobs: 7}}, ByState: []job.Count{{Name: "running", Jobs: 7}},
 	}, f.fail
 }
 

@@ -90,18 +90,20 @@ func (v *census) add(reply rediskit.Reply) {
 	v.CoveredBefore += reply.Int(2)
 	for i := 3; i < len(reply.Rest); i++ {
 		g := rediskit.Texts(reply.List(i))
-		if len(g) != 5 {
+		if len(g) != 6 {
 			continue
 		}
-		n, spent := rediskit.Number(g[3]), job.MicroUSD(rediskit.Number(g[4]))
+		n, spent, rate := rediskit.Number(g[3]), job.MicroUSD(rediskit.Number(g[4])), job.MicroUSD(rediskit.Number(g[5]))
 		v.Jobs += n
 		v.Spent += spent
+		v.PerMinute += rate
 		for j, under := range []map[string]*job.Count{v.owner, v.kind, v.state} {
 			if under[g[j]] == nil {
 				under[g[j]] = &job.Count{Name: g[j]}
 			}
 			under[g[j]].Jobs += n
 			under[g[j]].Spent += spent
+			under[g[j]].PerMinute += rate
 		}
 	}
 }

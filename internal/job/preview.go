@@ -9,6 +9,9 @@ type Count struct {
 	Jobs int64
 	// Spent is what they have spent so far.
 	Spent MicroUSD
+	// PerMinute is what the running ones of them have spent in a minute, each on
+	// the mean since it was accepted.
+	PerMinute MicroUSD
 }
 
 // Preview says what an order of a scope would reach if it were issued now.
@@ -17,6 +20,8 @@ type Preview struct {
 	// Jobs lie in the scope and under no order yet.
 	Jobs  int64
 	Spent MicroUSD
+	// PerMinute is what the running ones spend; see [Count].
+	PerMinute MicroUSD
 	// Owners is how many there are; ByOwner names those with the most jobs.
 	Owners  int
 	ByOwner []Count

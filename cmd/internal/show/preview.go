@@ -17,8 +17,8 @@ func Preview(s *Screen, p client.Preview) {
 		atLeast = "at least "
 	}
 	s.Line("  %s  %s", s.label("scope"), Clean(scope(p.Scope)))
-	s.Line("  %s  %s%s of %s, which have spent %s", s.label("would stop"), atLeast,
-		Count(p.Jobs, "job", "jobs"), Count(int64(p.Owners), "owner", "owners"), Money(p.Spent))
+	s.Line("  %s  %s%s of %s, which have spent %s, and spend %s a minute", s.label("would stop"), atLeast,
+		Count(p.Jobs, "job", "jobs"), Count(int64(p.Owners), "owner", "owners"), Money(p.Spent), Money(p.PerMinute))
 	for _, by := range []struct {
 		name   string
 		counts []client.Count
@@ -40,7 +40,7 @@ func counted(counts []client.Count) string {
 	for i, c := range counts {
 		out[i] = fmt.Sprintf("%d %s", c.Jobs, Clean(c.Name))
 		if c.Spent > 0 {
-			out[i] += " (" + Money(c.Spent) + ")"
+			out[i] += " (" + Money(c.Spent) + ", " + Money(c.PerMinute) + "/min)"
 		}
 	}
 	return strings.Join(out, ", ")

@@ -185,7 +185,7 @@ function killSecond(o) {
   const p = o.preview;
   const none = p.jobs === 0;
   return frame(o, none ? 'Nothing to kill' : `Kill ${p.partial ? 'at least ' : ''}${jobs(p.jobs)}?`, true, () => issue(o),
-    h('p', { id: 'preview' }, 'Of ', h('b', null, scopeText(p.scope)), `: ${jobs(p.jobs)} of ${count(p.owners)} ${p.owners === 1 ? 'owner' : 'owners'}; ${money(p.spent_micro_usd)} spent so far.`,
+    h('p', { id: 'preview' }, 'Of ', h('b', null, scopeText(p.scope)), `: ${jobs(p.jobs)} of ${count(p.owners)} ${p.owners === 1 ? 'owner' : 'owners'}; ${money(p.spent_micro_usd)} spent so far, ${money(p.micro_usd_per_minute)} a minute.`,
       p.covered_before > 0 && ` ${jobs(p.covered_before)} under an earlier order already.`, p.partial && ' Too many live to look at all: these are lower bounds.'),
     !none && h('div', { class: 'three' }, tally('by owner', p.by_owner), tally('by kind', p.by_kind), tally('by state', p.by_state)),
     !none && why(true),
@@ -196,8 +196,8 @@ function killSecond(o) {
 }
 
 function tally(name, rows) {
-  return h('table', { class: 'tally' }, h('thead', null, h('tr', null, h('th', null, name), h('th', { class: 'n' }, 'jobs'), h('th', { class: 'n' }, 'spent'))),
-    h('tbody', null, rows.slice(0, 6).map((r) => h('tr', { key: r.name }, h('td', null, r.name), h('td', { class: 'n' }, count(r.jobs)), h('td', { class: 'n' }, money(r.spent_micro_usd))))));
+  return h('table', { class: 'tally' }, h('thead', null, h('tr', null, h('th', null, name), h('th', { class: 'n' }, 'jobs'), h('th', { class: 'n' }, 'spent'), h('th', { class: 'n' }, '$/min'))),
+    h('tbody', null, rows.slice(0, 6).map((r) => h('tr', { key: r.name }, h('td', null, r.name), h('td', { class: 'n' }, count(r.jobs)), h('td', { class: 'n' }, money(r.spent_micro_usd)), h('td', { class: 'n' }, money(r.micro_usd_per_minute))))));
 }
 
 async function issue(o) {
@@ -216,7 +216,7 @@ function killAllBody(o) {
     if (!typed()) { o.fault = `Type ${state.me.fleet} to show that you mean this fleet. Nothing was killed.`; redraw(); return; }
     send(o, () => post('/v1/kill-all', { scope: 'fleet', confirm: at('confirm').value, freeze: at('freeze-too').checked, ...given() }, { idempotencyKey: o.key }), ordered);
   },
-  h('p', { id: 'preview' }, p ? h('b', null, `${p.partial ? 'At least ' : ''}${jobs(p.jobs)} of ${count(p.owners)} ${p.owners === 1 ? 'owner' : 'owners'}, ${money(p.spent_micro_usd)} spent so far. `) : 'Counting… you need not wait. ',
+  h('p', { id: 'preview' }, p ? h('b', null, `${p.partial ? 'At least ' : ''}${jobs(p.jobs)} of ${count(p.owners)} ${p.owners === 1 ? 'owner' : 'owners'}, ${money(p.spent_micro_usd)} spent so far, ${money(p.micro_usd_per_minute)} a minute. `) : 'Counting… you need not wait. ',
     'Every job of every owner is killed, in one instant. There is no way back; checkpoints and what was spent stay on record.'),
   field('confirm', `Type the fleet’s name: ${state.me.fleet}`, { required: true, autofocus: true, oninput: () => redraw() }),
   why(false),
