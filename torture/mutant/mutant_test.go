@@ -4,7 +4,10 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // Every patch fits the product as it is, and changes it: a mutant that cannot be
 // built proves nothing, and nobody notices until the torture is run.
