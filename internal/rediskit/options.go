@@ -26,6 +26,8 @@ type Config struct {
 	Cluster bool
 	// TLS is used when the URL says rediss; nil means the system's roots.
 	TLS *tls.Config
+	// Password, when given, is the user's; the URL then has none.
+	Password string
 	// JobConns is the size of the jobs pool, slots + 1 or so; 0 means 10.
 	JobConns int
 	// ControlConns is the size of the control pool: one connection for each
@@ -120,11 +122,14 @@ func (cfg Config) options() (*redis.UniversalOptions, error) {
 	if cfg.Cluster && o.DB != 0 {
 		return nil, fmt.Errorf("redis URL: database %d; a cluster has only database 0", o.DB)
 	}
+	if cfg.Password != "" && o.Password != "" {
+		return nil, errors.New("redis URL: it has a password, and another one is given apart from it; give one")
+	}
 	u := &redis.UniversalOptions{
 		Addrs:                 addrs,
 		DB:                    o.DB,
 		Username:              o.Username,
-		Password:              o.Password,
+		Password:              cmp.Or(cfg.Password, o.Password),
 		MasterName:            cfg.Master,
 		MaxRetries:            -1,
 		ContextTimeoutEnabled: true,

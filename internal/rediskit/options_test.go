@@ -122,3 +122,13 @@ func TestTLSIsUsedWhenTheURLSaysSo(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, o.TLSConfig)
 }
+
+func TestAPasswordIsGivenOnce(t *testing.T) {
+	o, err := Config{URL: "redis://worker@h", Password: "from-a-file"}.options()
+	require.NoError(t, err)
+	require.Equal(t, "from-a-file", o.Password)
+	_, err = Config{URL: "redis://worker:in-the-url@h", Password: "from-a-file"}.options()
+	require.ErrorContains(t, err, "give one")
+	require.NotContains(t, err.Error(), "in-the-url")
+	require.NotContains(t, err.Error(), "from-a-file")
+}

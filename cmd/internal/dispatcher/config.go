@@ -2,6 +2,9 @@ package dispatcher
 
 import (
 	"crypto/ed25519"
+	"crypto/tls"
+	"fmt"
+	"net"
 	"time"
 
 	"go.uber.org/zap"
@@ -21,6 +24,7 @@ type Config struct {
 	OIDC             `embed:""`
 	Money            `embed:""`
 	Shares           `embed:""`
+	TLS              `embed:""`
 
 	Listen        string        `name:"listen" env:"GAVEL_LISTEN" default:"127.0.0.1:8080" help:"Address of the HTTP API."`
 	Hosts         []string      `name:"hosts" env:"GAVEL_HOSTS" help:"Host names answered to, without port; none is any."`
@@ -64,4 +68,33 @@ func (s Shares) limits() api.Limits {
 		Submits: rate(s.SubmitRate, 2), Reads: rate(s.ReadRate, 2), Controls: rate(s.ControlRate, 5), InFlight: s.InFlight,
 		Refused: api.Rate{PerSecond: 1, Burst: 20},
 	}
+}
+
+// TLS is how the API is encrypted, when it is not by what stands before it.
+type TLS struct {
+	Cert     string `name:"tls-cert" env:"GAVEL_TLS_CERT" type:"path" help:"File with the API's certificate chain (PEM), read again when it changes; without it the API is plain HTTP, for a TLS proxy before it."`
+	Key      string `name:"tls-key" env:"GAVEL_TLS_KEY" type:"path" help:"File with the private key of --tls-cert."`
+	ClientCA string `name:"tls-client-ca" env:"GAVEL_TLS_CLIENT_CA" type:"path" help:"File with the CA certificates (PEM) of which every client must show one's certificate, beside its credential; none asks for no certificate."`
+}
+
+// over returns a listener that speaks TLS, or the same one when it is not asked for.
+func (t TLS) over(ln net.Listener) (net.Listener, error) {
+	if t.Cert == "" && t.Key == "" && t.ClientCA == "" {
+		return ln, nil
+	}
+	pair, err := settings.NewPair(t.Cert, t.Key)
+	if err != nil {
+		return nil, fmt.Errorf("--tls-cert: %w", err)
+	}
+	cfg := &tls.Config{
+		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.Now() },
+	}
+	if t.ClientCA != "" {
+		if cfg.ClientCAs, err = settings.ReadCA(t.ClientCA); err != nil {
+			return nil, fmt.Errorf("--tls-client-ca: %w", err)
+		}
+		cfg.ClientAuth = tls.RequireAndVerifyClientCert
+	}
+	return tls.NewListener(ln, cfg), nil
 }

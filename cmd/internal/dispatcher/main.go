@@ -55,13 +55,17 @@ func Run(ctx context.Context, cfg Config, log *zap.Logger, ready func(addr strin
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen: %w", err), fleet.Clients.Close())
 	}
+	secured, err := cfg.over(ln)
+	if err != nil {
+		return errors.Join(err, ln.Close(), fleet.Clients.Close())
+	}
 	unserve, err := cfg.Serve(context.WithoutCancel(ctx), telemetry.Private(p.metrics.Handler(), cfg.LogLevel), log)
 	if err != nil {
 		return errors.Join(err, ln.Close(), fleet.Clients.Close())
 	}
 	defer unserve()
 	ready(ln.Addr().String())
-	err = p.serve(ctx, ln)
+	err = p.serve(ctx, secured)
 	return errors.Join(err, fleet.Clients.Close())
 }
 

@@ -79,12 +79,12 @@ func (r Redis) Connect(ctx context.Context, name string, conns Conns, lag time.D
 // open builds the three clients; it does not connect.
 func (a Address) open(name string, conns Conns, log *zap.Logger) (rediskit.Clients, error) {
 	cfg := rediskit.Config{URL: a.URL, Master: a.Master, Cluster: a.Cluster, JobConns: conns.Jobs, ControlConns: conns.Control, ClientName: name}
-	if a.CA != "" {
-		pool, err := ReadCA(a.CA)
-		if err != nil {
-			return rediskit.Clients{}, err
-		}
-		cfg.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	var err error
+	if cfg.TLS, err = a.tls(); err != nil {
+		return rediskit.Clients{}, err
+	}
+	if cfg.Password, err = ReadSecret(a.PasswordFile); err != nil {
+		return rediskit.Clients{}, fmt.Errorf("--redis-password-file: %w", err)
 	}
 	redis.SetLogger(redisLog{log})
 	clients, err := rediskit.Open(cfg)
@@ -92,6 +92,30 @@ func (a Address) open(name string, conns Conns, log *zap.Logger) (rediskit.Clien
 		return rediskit.Clients{}, fmt.Errorf("open redis: %w", err)
 	}
 	return clients, nil
+}
+
+// tls is what Redis's certificate is checked against and what it is shown; nil
+// for the system's roots and nothing.
+func (a Address) tls() (*tls.Config, error) {
+	if a.CA == "" && a.Cert == "" && a.CertKey == "" {
+		return nil, nil //nolint:nilnil // none is an answer
+	}
+	out := &tls.Config{MinVersion: tls.VersionTLS12}
+	if a.CA != "" {
+		pool, err := ReadCA(a.CA)
+		if err != nil {
+			return nil, err
+		}
+		out.RootCAs = pool
+	}
+	if a.Cert != "" || a.CertKey != "" {
+		pair, err := NewPair(a.Cert, a.CertKey)
+		if err != nil {
+			return nil, fmt.Errorf("--redis-cert: %w", err)
+		}
+		out.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return pair.Now() }
+	}
+	return out, nil
 }
 
 // Find connects to a fleet that is there, however unfit its Redis, and asks

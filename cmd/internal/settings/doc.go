@@ -10,5 +10,6 @@
 //	parse.go     flags and environment
 //	connect.go   from settings to clients
 //	private.go   the listener for operators
+//	pair.go      certificates and secrets in files
 //	process.go   signals and exit codes
 package settings

@@ -14,7 +14,11 @@ type Address struct {
 	Master  string `name:"redis-master" env:"GAVEL_REDIS_MASTER" help:"Name of the Sentinel master; selects Sentinel."`
 	Cluster bool   `name:"redis-cluster" env:"GAVEL_REDIS_CLUSTER" help:"The URL names nodes of a Redis Cluster."`
 	CA      string `name:"redis-ca" env:"GAVEL_REDIS_CA" type:"path" help:"File with the CA certificates (PEM) that Redis's certificate is checked against, for rediss://."`
-	Fleet   string `name:"fleet" env:"GAVEL_FLEET" default:"gavel" help:"Name of the fleet: the prefix of its keys, and what a kill-all must repeat."`
+	Cert    string `name:"redis-cert" env:"GAVEL_REDIS_CERT" type:"path" help:"File with the certificate (PEM) shown to a Redis that asks for one, for rediss://."`
+	CertKey string `name:"redis-cert-key" env:"GAVEL_REDIS_CERT_KEY" type:"path" help:"File with the private key of --redis-cert."`
+	// PasswordFile keeps the password out of the environment and of the URL.
+	PasswordFile string `name:"redis-password-file" env:"GAVEL_REDIS_PASSWORD_FILE" type:"path" help:"File with the password of Redis's user, instead of one in the URL."`
+	Fleet        string `name:"fleet" env:"GAVEL_FLEET" default:"gavel" help:"Name of the fleet: the prefix of its keys, and what a kill-all must repeat."`
 }
 
 // Redis is what a process of a fleet is told of its Redis.
