@@ -57,7 +57,9 @@ type commands struct {
 	Drill     drillCommand      `cmd:"" group:"The fleet" help:"Prove that the fleet can be stopped: run canaries, kill them, measure."`
 	Emergency emergencyCommands `cmd:"" group:"The fleet" help:"Stop the fleet when all dispatchers are gone."`
 
-	Version versionCommand `cmd:"" group:"Other" help:"Print the version."`
+	Completion completionCommand `cmd:"" group:"Other" help:"Print a script for bash, zsh or fish that completes commands, flags and values."`
+	Complete   completeCommand   `cmd:"" name:"__complete" hidden:"" passthrough:""`
+	Version    versionCommand    `cmd:"" group:"Other" help:"Print the version."`
 }
 
 // Run reads the command line and does what it says. Every error it returns is a

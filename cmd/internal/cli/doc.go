@@ -30,6 +30,7 @@
 //
 //	cli.go       the commands, their flags, one run
 //	desk.go      what every command works with
+//	completion.go  what a shell can complete
 //	failure.go   errors, hints, exit codes
 //	dev.go       gavel dev
 //	compare.go   gavel compare

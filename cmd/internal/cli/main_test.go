@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -21,7 +22,27 @@ import (
 	"github.com/rtfm-si/gavel/internal/modelsim"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == "gavel" { // called by that name, for a shell, see binary
+		err := Run(context.Background(), Process{Args: os.Args[1:], Env: os.Environ(), In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Version: "test"})
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// binary is a directory in which gavel is, for a shell's PATH.
+func binary(t *testing.T) string {
+	t.Helper()
+	me, err := os.Executable()
+	require.NoError(t, err)
+	dir := t.TempDir()
+	require.NoError(t, os.Symlink(me, filepath.Join(dir, "gavel")))
+	return dir
+}
 
 // town is a fleet and the people who use it from the command line.
 type town struct {
