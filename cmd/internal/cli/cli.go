@@ -57,6 +57,7 @@ type commands struct {
 	Drill     drillCommand      `cmd:"" group:"The fleet" help:"Prove that the fleet can be stopped: run canaries, kill them, measure."`
 	Emergency emergencyCommands `cmd:"" group:"The fleet" help:"Stop the fleet when all dispatchers are gone."`
 
+	Login      loginCommand      `cmd:"" group:"Other" help:"Keep a fleet's URL and key in the configuration file; the key is read from standard input."`
 	Completion completionCommand `cmd:"" group:"Other" help:"Print a script for bash, zsh or fish that completes commands, flags and values."`
 	Complete   completeCommand   `cmd:"" name:"__complete" hidden:"" passthrough:""`
 	Version    versionCommand    `cmd:"" group:"Other" help:"Print the version."`

@@ -11,15 +11,16 @@ import (
 	"strings"
 
 	"github.com/rtfm-si/gavel/client"
-	"github.com/rtfm-si/gavel/cmd/internal/dev"
 	"github.com/rtfm-si/gavel/cmd/internal/show"
 )
 
 // Global are the flags of every command.
 type Global struct {
-	URL  string `name:"url" env:"GAVEL_URL" default:"http://127.0.0.1:7070" help:"Base URL of a dispatcher."`
-	Key  string `name:"key" env:"GAVEL_KEY" help:"Credential: an API key. The variable hides it from the list of processes. Default for a development fleet on this machine: dev-alice."`
-	JSON bool   `name:"json" help:"Write JSON, for scripts."`
+	URL    string `name:"url" env:"GAVEL_URL" help:"Base URL of a dispatcher. Default is that of the configuration file's current fleet, without one http://127.0.0.1:7070."`
+	Key    string `name:"key" env:"GAVEL_KEY" help:"Credential: an API key. The variable hides it from the list of processes. Default is the configuration file's for that URL; for a development fleet on this machine: dev-alice."`
+	Target string `name:"target" placeholder:"NAME" help:"Ask this fleet of the configuration file, not the current one."`
+	Config string `name:"config" env:"GAVEL_CONFIG" placeholder:"FILE" help:"Configuration file, see login; default is ~/.config/gavel/config.yaml."`
+	JSON   bool   `name:"json" help:"Write JSON, for scripts."`
 }
 
 // Process is what the command line gets from the operating system.
@@ -66,11 +67,12 @@ const tries = 4
 
 // client asks the fleet.
 func (d *desk) client() (*client.Client, error) {
-	key := d.Key
-	if key == "" && d.URL == "http://"+dev.Address {
-		key = dev.Alice
+	url, key, err := d.address()
+	if err != nil {
+		return nil, err
 	}
-	c, err := client.New(d.URL, client.WithKey(key), client.WithUserAgent("gavel/"+d.Version), client.WithRetries(tries, retryPause))
+	d.URL, d.Key, d.Target = url, key, ""
+	c, err := client.New(url, client.WithKey(key), client.WithUserAgent("gavel/"+d.Version), client.WithRetries(tries, retryPause))
 	if err != nil {
 		return nil, usage("--url: %v", strings.TrimPrefix(err.Error(), "gavel: "))
 	}

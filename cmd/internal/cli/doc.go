@@ -30,6 +30,8 @@
 //
 //	cli.go       the commands, their flags, one run
 //	desk.go      what every command works with
+//	config.go    the file that names fleets; which one is asked, with which key
+//	login.go     writing it
 //	completion.go  what a shell can complete
 //	failure.go   errors, hints, exit codes
 //	dev.go       gavel dev

@@ -79,7 +79,7 @@ func (d *desk) failureOf(err error) *Failure {
 	case errors.As(err, new(noAnswer)):
 		f = &Failure{
 			Code: codeUnavailable, Text: fmt.Sprintf("no dispatcher answers at %s: %v", d.URL, rootOf(err)),
-			Hint: "Start a fleet with: " + d.self + " dev\nor name another with --url or GAVEL_URL.",
+			Hint: "Start a fleet with: " + d.self + " dev\nor name another with --url, GAVEL_URL or --target.",
 		}
 	default:
 		f = failed("%v", strings.TrimPrefix(err.Error(), "gavel: "))
@@ -128,7 +128,7 @@ func ofProblem(p *client.Problem) *Failure {
 func hintOf(p *client.Problem) string {
 	switch p.Type {
 	case client.ErrUnauthenticated:
-		return "Set GAVEL_KEY or --key to a credential of this fleet: gavel dev prints its own, gavel keys new makes one."
+		return "Set GAVEL_KEY or --key to a credential of this fleet, or keep one with gavel login: gavel dev prints its own, gavel keys new makes one."
 	case client.ErrForbidden:
 		return "Ask with a credential whose role allows it; on a development fleet: --key dev-admin."
 	case client.ErrNotFound:
