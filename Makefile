@@ -121,10 +121,15 @@ torture-mutants: ## builds with one thing wrong, each of which torture must catc
 	@scripts/redis.sh ensure
 	$(GO) run ./torture mutants -only "$(MUTANTS)"
 
+.PHONY: deaths
+deaths: ## 200 SIGKILLs of workers and 100 kills in mid-stream over whole deliberations; about ten minutes
+	@scripts/redis.sh ensure
+	$(GO) test -timeout 45m -count=1 -v -run 'DeathOfTheirWorkers|CutsTheStream' ./cmd -deaths
+
 .PHONY: stories
 stories: ## all stories, the long ones with the timings of production too
 	@scripts/redis.sh ensure
-	$(GO) test -race -timeout 45m -count=1 -run '$(RUN)' ./cmd -nightly
+	$(GO) test -race -timeout 20m -count=1 -run '$(RUN)' ./cmd -nightly
 
 .PHONY: model
 model: ## check the model of leases, orders and recovery with Spin

@@ -18,13 +18,13 @@ import (
 	"github.com/rtfm-si/gavel/internal/problem"
 )
 
-// Deliberations under SIGKILL and under kills: 200 and 100 of them at night, a
-// few by day.
-func howMany(night, day int) int {
-	if *nightly {
-		return night
+// Deliberations under SIGKILL and under kills: 200 and 100 of them in make
+// deaths, a few in every run.
+func howMany(full, few int) int {
+	if *deaths {
+		return full
 	}
-	return day
+	return few
 }
 
 // panel is a fleet whose model server is watched call by call.

@@ -19,6 +19,9 @@ import (
 // nightly adds the stories that take minutes.
 var nightly = flag.Bool("nightly", false, "tell the long stories too")
 
+// deaths is for the proofs that count: as many deaths as they promise.
+var deaths = flag.Bool("deaths", false, "as many deaths of workers and jobs as the proofs promise: 200 and 100")
+
 // binaries is the folder with the binaries of this run.
 var binaries string
 
