@@ -12,7 +12,8 @@ export const dialogs = {
   init(all) {
     actions = all;
     const box = at('dialog');
-    box.addEventListener('close', () => { open = null; draw(box); });
+    // The event comes after the dialog has closed; by then the next may be open.
+    box.addEventListener('close', () => { if (!box.open) { open = null; draw(box); } });
     box.addEventListener('click', (e) => { if (e.target === box) dialogs.close(); });
   },
   close() {
