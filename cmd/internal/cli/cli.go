@@ -47,6 +47,7 @@ type commands struct {
 	Freeze  freezeCommand  `cmd:"" group:"The fleet" help:"Admit and start nothing until it is thawed; what runs goes on."`
 	Thaw    thawCommand    `cmd:"" group:"The fleet" help:"Admit and start jobs again."`
 	Fleet   fleetCommands  `cmd:"" group:"The fleet" help:"Show gate, workers and jobs; adopt what Redis has after it lost data."`
+	Top     topCommand     `cmd:"" group:"The fleet" help:"Watch the fleet live: spend, jobs, open orders, owners, workers."`
 	Orders  ordersCommand  `cmd:"" group:"The fleet" help:"List the last kills, newest first."`
 	Receipt receiptCommand `cmd:"" group:"The fleet" help:"Show what an order has done so far."`
 	Spend   spendCommand   `cmd:"" group:"The fleet" help:"Show what is being spent, and by whom."`

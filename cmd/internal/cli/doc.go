@@ -53,6 +53,8 @@
 //	audit.go     audit verify, export, follow, key
 //	fleet.go     fleet, freeze, thaw
 //	resume.go    resume a parked job, go on from one that is over
+//	top.go       the fleet live: what keys and time do
+//	topview.go   what of it is shown
 //	spend.go     what is being spent, and by whom
 //	budget.go    what may be spent
 //	storedkeys.go  keys create, list, revoke

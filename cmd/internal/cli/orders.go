@@ -53,20 +53,24 @@ func (c *ordersCommand) Run(ctx context.Context, d *desk) error {
 	return nil
 }
 
+// scopeText is what an order covers.
+func scopeText(sc client.Scope) string {
+	switch {
+	case sc.Kind == "job":
+		return "job " + sc.Job
+	case sc.Kind == "owner":
+		return "owner " + sc.Owner
+	case sc.Kind == "selector" && sc.Selector != nil:
+		return show.Selected(*sc.Selector)
+	default:
+		return sc.Kind
+	}
+}
+
 func orderTable(orders []client.Receipt, now time.Time) *show.Table {
 	t := show.NewTable("order!", "at!", "scope", "by", "stage!", "targeted", "waiting", "reason")
 	for _, r := range orders {
-		scope := r.Scope.Kind
-		switch scope {
-		case "job":
-			scope = "job " + r.Scope.Job
-		case "owner":
-			scope = "owner " + r.Scope.Owner
-		case "selector":
-			if r.Scope.Selector != nil {
-				scope = show.Selected(*r.Scope.Selector)
-			}
-		}
+		scope := scopeText(r.Scope)
 		stage := string(r.Stage)
 		if r.Scope.Kind == "job" && r.Verdict != "" {
 			stage = string(r.Verdict)

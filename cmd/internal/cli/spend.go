@@ -34,16 +34,21 @@ func (c *spendCommand) Run(ctx context.Context, d *desk) error {
 	s.Line("window  %s", windowLine(s, m.Window))
 	s.Line("breaker %s", breakerLine(s, m.Breaker, time.Now()))
 	s.Line("")
+	spenders(m, len(m.Top)).Write(s)
+	return nil
+}
+
+// spenders are the dearest of a dimension.
+func spenders(m client.Spend, most int) *show.Table {
 	t := show.NewTable(m.By+"!", "per min!", "5 min", "today", "running")
-	for _, n := range m.Top {
+	for _, n := range m.Top[:most] {
 		running := strconv.Itoa(n.Running)
 		if m.By == "model" {
 			running = ""
 		}
 		t.Row(n.Name, show.Money(n.PerMinute), show.Money(n.LastFive), show.Money(n.Today), running)
 	}
-	t.Write(s)
-	return nil
+	return t
 }
 
 func perMinute(m client.MicroUSD) string { return show.Money(m) + "/min" }

@@ -49,6 +49,9 @@ func Sized(out io.Writer, width int, colour bool) *Screen {
 // IsTerminal reports whether a person sees it as it is written.
 func (s *Screen) IsTerminal() bool { return s.width > 0 }
 
+// Colour reports whether colours are shown.
+func (s *Screen) Colour() bool { return s.colour }
+
 // Err is the first write that failed.
 func (s *Screen) Err() error { return s.err }
 
