@@ -197,8 +197,8 @@ function killSecond(o) {
 }
 
 function tally(name, rows) {
-  return h('table', { class: 'tally' }, h('thead', null, h('tr', null, h('th', null, name), h('th', { class: 'n' }, 'jobs'), h('th', { class: 'n' }, 'spent'), h('th', { class: 'n' }, '$/min'))),
-    h('tbody', null, rows.slice(0, 6).map((r) => h('tr', { key: r.name }, h('td', null, r.name), h('td', { class: 'n' }, count(r.jobs)), h('td', { class: 'n' }, money(r.spent_micro_usd)), h('td', { class: 'n' }, money(r.micro_usd_per_minute))))));
+  return h('table', { class: 'tally' }, h('thead', null, h('tr', null, h('th', null, name), h('th', { class: 'n' }, 'jobs'), h('th', { class: 'n' }, '$/min'))),
+    h('tbody', null, rows.slice(0, 6).map((r) => h('tr', { key: r.name }, h('td', null, r.name), h('td', { class: 'n' }, count(r.jobs)), h('td', { class: 'n' }, money(r.micro_usd_per_minute))))));
 }
 
 async function issue(o) {
