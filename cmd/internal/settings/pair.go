@@ -54,7 +54,7 @@ func (p *Pair) times() (at [2]time.Time, err error) {
 	for i, file := range []string{p.certFile, p.keyFile} {
 		info, err := os.Stat(file)
 		if err != nil {
-			return at, err //nolint:wrapcheck // it names the file
+			return at, err
 		}
 		at[i] = info.ModTime()
 	}
@@ -69,7 +69,7 @@ func ReadSecret(file string) (string, error) {
 	}
 	raw, err := os.ReadFile(file)
 	if err != nil {
-		return "", err //nolint:wrapcheck // it names the file
+		return "", err
 	}
 	secret := strings.TrimSpace(string(raw))
 	if secret == "" {
