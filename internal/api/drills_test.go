@@ -15,7 +15,7 @@ func TestADrillIsWrittenDownMeasuredAndCounted(t *testing.T) {
 	w := newWorld()
 	srv := httptest.NewServer(open(t, w))
 	defer srv.Close()
-	c, err := client.New(srv.URL, client.WithKey("admin"))
+	c, err := client.New(srv.URL, client.WithKey("admin"), client.WithRetries(1, 0))
 	require.NoError(t, err)
 	got, err := c.Drill(t.Context(), client.Drill{Reason: "weekly", Workers: 3, Canaries: []client.Drilled{
 		{Scope: "job", Worker: "w1", Stopped: true, Took: 9000},
