@@ -84,7 +84,7 @@ func checkpoints(c *Case) {
 		for seq, text := range c.dump[c.key(r.partition, "checkpoints:"+r.id)].Hash {
 			head, _, _ := strings.Cut(text, "\n")
 			f := strings.Fields(head)
-			at := number(f[len(f)-1])
+			at := number(f[len(f)-2]) // and the number of the claim is behind it
 			if !r.claimedAt(at) {
 				c.breach("job %s: checkpoint %s was written at %s, under no claim: %s", r.id, seq, seconds(at-r.created()), r.spans())
 			}

@@ -105,18 +105,19 @@ func receipts(c *Case) { //nolint:gocognit,cyclop // one pass over the orders, t
 		if !a.ok() || d.Tally == nil || d.Order == "" {
 			continue
 		}
-		if a.asked.Op == "kill" && d.Scope.Kind != "job" {
-			if d.Stage == "quiesced" && d.Tally.Waiting != 0 {
-				c.breach("the kill %s of a job under the order %s is quiesced and waits", a.asked.Reason, d.Order)
-			}
-			d.Stage = "" // of the order that covers the job; the tally is the job's alone
-		}
 		t := d.Tally
 		if t.Targeted != t.Stopped+t.NotRunning+t.AlreadyOver+t.Fenced+t.Waiting {
 			c.breach("the order %s was shown as %+v, which does not sum up", d.Order, *t)
 		}
 		if t.Waiting < 0 {
 			c.breach("the order %s was shown waiting for %d", d.Order, t.Waiting)
+		}
+		if a.asked.Op == "kill" && d.Scope.Kind != "job" {
+			// The order covers the job; the tally is the job's alone.
+			if d.Stage == "quiesced" && t.Waiting != 0 {
+				c.breach("the kill %s of a job under the order %s is quiesced and waits", a.asked.Reason, d.Order)
+			}
+			continue
 		}
 		was := before[d.Order]
 		if was.whole && a.from > was.to && len(d.Missing) == 0 && (d.Stage != "quiesced" || t.Waiting > was.waiting) {

@@ -163,11 +163,14 @@ func abort(rw http.ResponseWriter) {
 func drip(rw http.ResponseWriter, r *http.Request) (int, bool) {
 	rw.Header().Set("Content-Length", "20")
 	rw.WriteHeader(http.StatusOK)
-	for range 20 {
+	for n := range 20 {
 		if _, err := rw.Write([]byte(" ")); err != nil {
 			return 0, true
 		}
 		_ = http.NewResponseController(rw).Flush()
+		if n == 19 {
+			break // it is whole: who leaves now may have heard it out
+		}
 		select {
 		case <-r.Context().Done():
 			return 0, true
