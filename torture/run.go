@@ -81,6 +81,12 @@ func parse(args []string, out io.Writer) (s settings, err error) {
 	if s.Seed == 0 {
 		s.Seed = rand.Uint64N(1 << 32)
 	}
+	// Beside a path that leads nowhere else, the binaries are not looked for on PATH.
+	bin, err := filepath.Abs(s.Bin)
+	if err != nil {
+		return s, fmt.Errorf("-bin: %w", err)
+	}
+	s.Bin = bin
 	return s, s.place()
 }
 

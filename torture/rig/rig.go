@@ -97,6 +97,9 @@ func Start(ctx context.Context, cfg Config) (*Rig, error) {
 	if err == nil {
 		err = r.startWitness()
 	}
+	if err != nil {
+		return r, err
+	}
 	for i := range cfg.Dispatchers {
 		err = errors.Join(err, r.join(&r.Dispatchers, fmt.Sprintf("d%d", i+1), "dispatcher"))
 	}
