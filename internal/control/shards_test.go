@@ -175,6 +175,18 @@ func TestAnOrderGivenWhileAShardIsDownIsCompletedByAnyDispatcher(t *testing.T) {
 	}
 }
 
+// killedWhole has a fleet of jobs under an order that every partition has taken,
+// and a clerk who sees to it.
+func killedWhole(t *testing.T, p access.Permit) (s *sharded, running []held, r job.Receipt) {
+	t.Helper()
+	s = newSharded(t)
+	running = s.populate(t)
+	r, err := s.KillAll(t.Context(), p, asked("all"), "")
+	require.NoError(t, err)
+	s.clerk(t)
+	return s, running, r
+}
+
 // What a partition did not say is not in the sums, and the sums are not said to
 // be all.
 func TestAReceiptNamesThePartitionsItCouldNotRead(t *testing.T) {
@@ -182,11 +194,7 @@ func TestAReceiptNamesThePartitionsItCouldNotRead(t *testing.T) {
 	for name, p := range wide(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSharded(t)
-			running := s.populate(t)
-			r, err := s.KillAll(t.Context(), p, asked("all"), "")
-			require.NoError(t, err)
-			s.clerk(t)
+			s, running, r := killedWhole(t, p)
 			for _, h := range running {
 				_, err := s.end(t.Context(), "finish", "w1", h)
 				require.NoError(t, err)
@@ -221,11 +229,7 @@ func TestAnOrderIsNotRetiredWhileAnyPartitionIsAwayOrOpen(t *testing.T) {
 	for name, p := range wide(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSharded(t)
-			running := s.populate(t)
-			r, err := s.KillAll(t.Context(), p, asked("all"), "")
-			require.NoError(t, err)
-			s.clerk(t)
+			s, running, r := killedWhole(t, p)
 			retire := func() (n int) {
 				for p := range 4 {
 					k, _ := s.Retire(t.Context(), p, time.Now().Add(time.Hour))
@@ -244,7 +248,7 @@ func TestAnOrderIsNotRetiredWhileAnyPartitionIsAwayOrOpen(t *testing.T) {
 				}, 10*time.Second, 10*time.Millisecond)
 			}
 			require.Zero(t, retire(), "one still runs")
-			_, err = s.end(t.Context(), "finish", "w1", running[0])
+			_, err := s.end(t.Context(), "finish", "w1", running[0])
 			require.NoError(t, err)
 			require.Eventually(t, func() bool {
 				open, err := s.OpenOrders(t.Context(), running[0].id.Partition())
