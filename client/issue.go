@@ -67,6 +67,8 @@ type Order struct {
 	// Freeze closes the gate in the same step; nil is the default: true for the
 	// fleet, false otherwise. A selector order cannot.
 	Freeze *bool
+	// AllowResume lets the owners go on from checkpoints of what it kills.
+	AllowResume bool
 	// Wait is how long to wait for the order to be quiesced, up to 30 s.
 	Wait time.Duration
 	// IdempotencyKey is drawn when empty.
@@ -83,6 +85,8 @@ type issueBody struct {
 	BreakGlass bool      `json:"break_glass,omitempty"`
 	Freeze     *bool     `json:"freeze,omitempty"`
 	Wait       int64     `json:"wait_seconds,omitempty"`
+
+	AllowResume bool `json:"allow_resume,omitempty"`
 }
 
 // Preview counts what an order of a scope would reach, and changes nothing. It
@@ -101,7 +105,7 @@ func (c *Client) Issue(ctx context.Context, o Order) (Receipt, error) {
 		method: http.MethodPost, path: "/v1/orders", key: orDrawn(o.IdempotencyKey), longer: o.Wait,
 		body: issueBody{
 			Scope: o.Scope.Kind, Owner: o.Scope.Owner, Selector: o.Scope.Selector, Reason: o.Reason, Incident: o.Incident,
-			Token: o.Token, BreakGlass: o.BreakGlass, Freeze: o.Freeze, Wait: seconds(o.Wait),
+			Token: o.Token, BreakGlass: o.BreakGlass, Freeze: o.Freeze, AllowResume: o.AllowResume, Wait: seconds(o.Wait),
 		},
 	}, &out)
 	return out, err

@@ -101,6 +101,8 @@ type Job struct {
 	KillReason string    `json:"kill_reason,omitzero"`
 	KilledAt   time.Time `json:"killed_at,omitzero"`
 	Verdict    Verdict   `json:"verdict,omitzero"`
+	// AllowResume: the order that killed it lets its owner go on from a checkpoint.
+	AllowResume bool `json:"allow_resume,omitzero"`
 
 	CreatedAt time.Time `json:"created_at,omitzero"`
 	QueuedAt  time.Time `json:"queued_at,omitzero"`

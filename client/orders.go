@@ -36,6 +36,9 @@ const (
 type Kill struct {
 	// Reason is mandatory.
 	Reason, Incident string
+	// AllowResume lets the owner go on from a checkpoint of the job, though the
+	// kill comes from above.
+	AllowResume bool
 	// Wait is how long to wait for the job to be over, up to 30 s, in whole
 	// seconds; 0 answers as soon as the order is recorded.
 	Wait time.Duration
@@ -53,6 +56,8 @@ type KillAll struct {
 	// Freeze closes the gate in the same step; nil is the default: true for the
 	// fleet, false for an owner.
 	Freeze *bool
+	// AllowResume lets the owners go on from checkpoints of what it kills.
+	AllowResume bool
 	// Wait is how long to wait for the order to be quiesced, up to 30 s.
 	Wait time.Duration
 	// IdempotencyKey is drawn when empty.
@@ -121,6 +126,8 @@ type Receipt struct {
 	Reason   string `json:"reason"`
 	Incident string `json:"incident,omitzero"`
 	Freeze   bool   `json:"freeze,omitzero"`
+	// AllowResume: the owners may go on from checkpoints of what it killed.
+	AllowResume bool `json:"allow_resume,omitzero"`
 	// Verdict, State and Timeline are those of a single job.
 	Verdict  Verdict  `json:"verdict,omitzero"`
 	State    State    `json:"state,omitzero"`
@@ -155,6 +162,8 @@ type killBody struct {
 	Confirm  string `json:"confirm,omitempty"`
 	Freeze   *bool  `json:"freeze,omitempty"`
 	Wait     int64  `json:"wait_seconds,omitempty"`
+
+	AllowResume bool `json:"allow_resume,omitempty"`
 }
 
 // seconds rounds up: a wait is never cut shorter than asked for.
@@ -167,7 +176,7 @@ func (c *Client) Kill(ctx context.Context, id string, k Kill) (Receipt, error) {
 	var out Receipt
 	err := c.do(ctx, request{
 		method: http.MethodPost, path: "/v1/jobs/" + url.PathEscape(id) + "/kill", key: orDrawn(k.IdempotencyKey), longer: k.Wait,
-		body: killBody{Reason: k.Reason, Incident: k.Incident, Wait: seconds(k.Wait)},
+		body: killBody{Reason: k.Reason, Incident: k.Incident, AllowResume: k.AllowResume, Wait: seconds(k.Wait)},
 	}, &out)
 	return out, err
 }
@@ -177,7 +186,7 @@ func (c *Client) Kill(ctx context.Context, id string, k Kill) (Receipt, error) {
 func (c *Client) KillAll(ctx context.Context, k KillAll) (Receipt, error) {
 	body := killBody{
 		Scope: "fleet", Owner: k.Owner, Reason: k.Reason, Incident: k.Incident,
-		Confirm: k.Confirm, Freeze: k.Freeze, Wait: seconds(k.Wait),
+		Confirm: k.Confirm, Freeze: k.Freeze, AllowResume: k.AllowResume, Wait: seconds(k.Wait),
 	}
 	if k.Owner != "" {
 		body.Scope = "owner"

@@ -64,6 +64,8 @@ type issueBody struct {
 	Token      string   `json:"token,omitempty" doc:"Of a preview of the same scope, not older than a minute"`
 	BreakGlass bool     `json:"break_glass,omitempty" doc:"Issue it without a preview; said loudly in the log and in the audit"`
 	Wait       int64    `json:"wait_seconds,omitempty" minimum:"0" maximum:"30" doc:"Wait this long for the order to be quiesced"`
+
+	AllowResume bool `json:"allow_resume,omitempty" doc:"The owner may go on from a checkpoint of what this kills, though it comes from above; otherwise only an admin may"`
 }
 
 type countView struct {
@@ -225,7 +227,7 @@ func (d *Door) issue(ctx context.Context, _ *keyAllowed) (*receipted, error) {
 	}
 	o := job.Order{
 		Scope: permit.Scope(), Actor: permit.Actor().Subject, Reason: body.Reason, Incident: body.Incident,
-		Freeze: body.freeze(), RequestedAt: requested, Check: "break-glass",
+		Freeze: body.freeze(), AllowResume: body.AllowResume, RequestedAt: requested, Check: "break-glass",
 	}
 	if !body.BreakGlass {
 		if o.Expected, err = d.previewed(permit, body.Token); err != nil {

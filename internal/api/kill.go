@@ -24,6 +24,8 @@ type killBody struct {
 	Reason   string `json:"reason" required:"true" maxLength:"1024" doc:"Why; kept in the receipt, the job and the audit"`
 	Incident string `json:"incident,omitempty" maxLength:"128"`
 	Wait     int64  `json:"wait_seconds,omitempty" minimum:"0" maximum:"30" doc:"Wait this long for the job to be over"`
+
+	AllowResume bool `json:"allow_resume,omitempty" doc:"The owner may go on from a checkpoint of what this kills, though it comes from above; otherwise only an admin may"`
 }
 
 type killAllBody struct {
@@ -34,6 +36,8 @@ type killAllBody struct {
 	Freeze   *bool  `json:"freeze,omitempty" doc:"Close the gate in the same step; true if left out for the fleet, false for an owner"`
 	Confirm  string `json:"confirm" required:"true" doc:"The fleet's name, to show that this one is meant"`
 	Wait     int64  `json:"wait_seconds,omitempty" minimum:"0" maximum:"30" doc:"Wait this long for the order to be quiesced"`
+
+	AllowResume bool `json:"allow_resume,omitempty" doc:"The owner may go on from a checkpoint of what this kills, though it comes from above; otherwise only an admin may"`
 }
 
 type killInput struct {
@@ -72,7 +76,7 @@ func (d *Door) kill(ctx context.Context, in *killInput) (*receipted, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := job.Order{Scope: permit.Scope(), Actor: permit.Actor().Subject, Reason: body.Reason, Incident: body.Incident, RequestedAt: requested}
+	o := job.Order{Scope: permit.Scope(), Actor: permit.Actor().Subject, Reason: body.Reason, Incident: body.Incident, AllowResume: body.AllowResume, RequestedAt: requested}
 	r, err := d.cfg.Orders.Kill(deed, permit, o, from(ctx).key)
 	if err != nil {
 		return nil, fmt.Errorf("kill: %w", err)
@@ -140,7 +144,7 @@ func (d *Door) killAll(ctx context.Context, _ *keyAllowed) (*receipted, error) {
 	}
 	o := job.Order{
 		Scope: permit.Scope(), Actor: permit.Actor().Subject, Reason: body.Reason, Incident: body.Incident,
-		Freeze: body.freeze(), RequestedAt: requested, Check: "confirm",
+		Freeze: body.freeze(), AllowResume: body.AllowResume, RequestedAt: requested, Check: "confirm",
 	}
 	r, err := d.cfg.Orders.KillAll(deed, permit, o, from(ctx).key)
 	if err != nil {

@@ -39,7 +39,7 @@ func (d *Door) mountResume(h huma.API) {
 		OperationID: "resume", Method: http.MethodPost, Path: "/v1/jobs/{id}/resume", Summary: "Bring a parked job back, or go on from a killed or failed one",
 		Description: "For its owner, the service that submitted it, and admins. A parked job goes back to the road and on from its last checkpoint, with a raised budget. " +
 			"A job that was killed or failed stays over: a new one with the same input begins at a checkpoint of it (202, its Location; 200 when the Idempotency-Key, required here, had made it before). " +
-			"What an operator, an admin or the fleet killed only an admin may go on with. " +
+			"What an operator, an admin or the fleet killed only an admin may go on with, unless the order had allow_resume. " +
 			"409 job-not-parked when there is nothing to resume, 409 budget-used-up when the budget would not allow another call, 409 no-checkpoint, 409 checkpoint-damaged.",
 		RequestBody: takes[resumeBody](h),
 	}, d.resume)
@@ -141,16 +141,16 @@ func (d *Door) goOn(deed context.Context, j job.Job, body resumeBody) (*resumed,
 	return out, nil
 }
 
-// mayGoOn: what was killed from above, an owner may not begin again. An order
-// that is forgotten may have been one.
+// mayGoOn: what was killed from above, an owner may not begin again, unless the
+// order allowed it. An order that is forgotten may have been one.
 func (d *Door) mayGoOn(ctx context.Context, j job.Job) error {
 	actor := from(ctx).actor
-	if j.State != job.Killed || actor.Has(access.Admin) {
+	if j.State != job.Killed || j.AllowResume || actor.Has(access.Admin) {
 		return nil
 	}
 	r, err := d.cfg.Orders.Receipt(ctx, j.Order)
 	switch {
-	case err == nil && !r.Order.ByAdmin:
+	case err == nil && (!r.Order.ByAdmin || r.Order.AllowResume):
 		return nil
 	case err != nil && !errors.Is(err, job.ErrUnknown):
 		return fmt.Errorf("resume: read the order: %w", err)

@@ -130,6 +130,54 @@ func TestOnlyAnAdminGoesOnFromAnAdminsKill(t *testing.T) {
 	require.Equal(t, 202, call{method: "POST", path: path, body: `{}`, as: "owner"}.on(open(t, w)).Code, "nobody killed it")
 }
 
+// Who may go on, by what killed the job and what the order allows.
+func TestWhoMayGoOnFromWhatWasKilled(t *testing.T) {
+	above, own := job.Order{ByAdmin: true}, job.Order{}
+	allowed := above
+	allowed.AllowResume = true
+	for _, c := range []struct {
+		name  string
+		order *job.Order // nil: it is forgotten
+		onJob bool       // the job's record says that the order allows it
+		may   map[string]int
+	}{
+		{"its owner's kill", &own, false, map[string]int{"owner": 202, "service": 202, "admin": 202, "stranger": 404, "other-service": 404, "operator": 404}},
+		{"a kill from above", &above, false, map[string]int{"owner": 403, "service": 403, "admin": 202, "stranger": 404, "other-service": 404, "operator": 404}},
+		{"one that allows it", &allowed, true, map[string]int{"owner": 202, "service": 202, "admin": 202, "stranger": 404, "other-service": 404, "operator": 404}},
+		{"one that allows it, not yet on the job", &allowed, false, map[string]int{"owner": 202, "admin": 202, "stranger": 404}},
+		{"a forgotten one", nil, false, map[string]int{"owner": 403, "service": 403, "admin": 202, "stranger": 404}},
+		{"a forgotten one that allowed it", nil, true, map[string]int{"owner": 202, "service": 202, "admin": 202, "stranger": 404}},
+	} {
+		for who, want := range c.may {
+			w := newWorld()
+			j := w.jobs[deadJob]
+			j.AllowResume = c.onJob
+			w.jobs[deadJob] = j
+			delete(w.receipts, anOrder)
+			if c.order != nil {
+				w.receipts[anOrder] = job.Receipt{Order: *c.order}
+			}
+			rec := call{method: "POST", path: "/v1/jobs/" + string(deadJob) + "/resume", body: `{}`, as: who}.on(open(t, w))
+			require.Equal(t, want, rec.Code, "%s, %s: %s", c.name, who, rec.Body)
+			require.Equal(t, want == 202, len(w.submitted) == 1)
+		}
+	}
+}
+
+// An order says what it leaves to the owners, whichever way it is issued.
+func TestAnOrderAllowsResuming(t *testing.T) {
+	for path, body := range map[string]string{
+		"/v1/jobs/" + string(aliceJob) + "/kill": `{"reason":"loud","allow_resume":true}`,
+		"/v1/kill-all":                           `{"scope":"fleet","reason":"loud","confirm":"prod","allow_resume":true}`,
+		"/v1/orders":                             `{"scope":"owner","owner":"acme","reason":"loud","break_glass":true,"allow_resume":true}`,
+	} {
+		w := newWorld()
+		rec := call{method: "POST", path: path, body: body, as: "admin"}.on(open(t, w))
+		require.Less(t, rec.Code, 300, rec.Body)
+		require.True(t, w.kills[0].order.AllowResume, path)
+	}
+}
+
 // Who waits for a window is told so, and not to raise a budget that is not used up.
 func TestAResumeOfAJobThatWaitsForAWindowSaysWhatItWaitsFor(t *testing.T) {
 	for of, says := range map[string]string{"owner": "Its owner's window", "fleet": "The fleet's window", "breaker": "The breaker", "job": "resume it with a higher budget"} {

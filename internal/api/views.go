@@ -71,6 +71,7 @@ type jobView struct {
 	KillReason   string       `json:"kill_reason,omitempty"`
 	KilledAt     *time.Time   `json:"killed_at,omitempty"`
 	Verdict      string       `json:"verdict,omitempty"`
+	AllowResume  bool         `json:"allow_resume,omitempty" doc:"Its owner may go on from a checkpoint of it, though it was killed from above"`
 	SpentAtOrder job.MicroUSD `json:"spent_at_order_micro_usd,omitempty"`
 
 	CreatedAt *time.Time `json:"created_at,omitempty"`
@@ -98,7 +99,7 @@ func viewJob(j job.Job) jobView {
 		Attempts: j.Attempts, MaxAttempts: j.MaxAttempts, Grants: j.Grants, Checkpoint: j.Checkpoint,
 		ResumedFrom: string(j.ResumedFrom), ResumedSeq: j.ResumedSeq, Timeout: j.Timeout.Seconds(), Budget: j.Budget, Reserved: j.Reserved, Spent: j.Spent,
 		Order: string(j.Order), KilledBy: j.KilledBy, KillReason: j.KillReason, KilledAt: at(j.KilledAt),
-		Verdict: string(j.Verdict), SpentAtOrder: j.SpentAtOrder,
+		Verdict: string(j.Verdict), AllowResume: j.AllowResume, SpentAtOrder: j.SpentAtOrder,
 		CreatedAt: at(j.CreatedAt), QueuedAt: at(j.QueuedAt), GrantedAt: at(j.GrantedAt), DueAt: at(j.DueAt), EndedAt: at(j.EndedAt),
 		Input: asObject(j.Input),
 	}
@@ -166,13 +167,16 @@ type openView struct {
 }
 
 type receiptView struct {
-	Order    string       `json:"order"`
-	Scope    scopeView    `json:"scope"`
-	Stage    string       `json:"stage" enum:"recording,accepted,replicated,quiesced" doc:"Only quiesced means stopped"`
-	Actor    string       `json:"actor"`
-	Reason   string       `json:"reason"`
-	Incident string       `json:"incident,omitempty"`
-	Freeze   bool         `json:"freeze,omitempty" doc:"The gate was closed in the same step"`
+	Order    string    `json:"order"`
+	Scope    scopeView `json:"scope"`
+	Stage    string    `json:"stage" enum:"recording,accepted,replicated,quiesced" doc:"Only quiesced means stopped"`
+	Actor    string    `json:"actor"`
+	Reason   string    `json:"reason"`
+	Incident string    `json:"incident,omitempty"`
+	Freeze   bool      `json:"freeze,omitempty" doc:"The gate was closed in the same step"`
+
+	AllowResume bool `json:"allow_resume,omitempty" doc:"The owner may go on from what it killed"`
+
 	Verdict  string       `json:"verdict,omitempty" enum:"stopped,not_running,already_over,fenced,waiting,deaf" doc:"Of a single job"`
 	State    string       `json:"state,omitempty" doc:"The state of the single job"`
 	Timeline timelineView `json:"timeline"`
@@ -186,7 +190,7 @@ type receiptView struct {
 func viewReceipt(r job.Receipt) receiptView {
 	v := receiptView{
 		Order: string(r.Order.ID), Stage: string(r.Stage), Actor: r.Order.Actor, Reason: r.Order.Reason,
-		Incident: r.Order.Incident, Freeze: r.Order.Freeze, Verdict: string(r.Verdict), Tally: r.Tally, Missing: r.Missing, Unread: r.Unread,
+		Incident: r.Order.Incident, Freeze: r.Order.Freeze, AllowResume: r.Order.AllowResume, Verdict: string(r.Verdict), Tally: r.Tally, Missing: r.Missing, Unread: r.Unread,
 		Scope: viewScope(r.Order.Scope),
 		Timeline: timelineView{
 			Requested: at(r.Timeline.Requested), Recorded: at(r.Timeline.Recorded), Delivered: at(r.Timeline.Delivered),

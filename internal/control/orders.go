@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -43,6 +44,7 @@ func (c *Redis) Kill(ctx context.Context, p access.Permit, o job.Order, key stri
 		"id": string(id), "job": string(scope.Job), "must_own": p.MustOwn(), "must_have_submitted": p.MustHaveSubmitted(),
 		"actor": p.Actor().Subject, "reason": o.Reason, "incident": o.Incident,
 		"requested": rediskit.Micros(o.RequestedAt), "who": p.Who(), "at": "",
+		"allow_resume": yes(o.AllowResume),
 	})
 	if err != nil {
 		return job.Receipt{}, fmt.Errorf("record the order: %w", err)
@@ -57,6 +59,14 @@ func (c *Redis) Kill(ctx context.Context, p access.Permit, o job.Order, key stri
 		c.memory.remember(id.Partition(), standingOrder{order: o, who: p.Who(), at: reply.Str(2)})
 		return c.receiptOf(ctx, id, scope.Job)
 	}
+}
+
+// yes is how scripts are told that something holds.
+func yes(b bool) string {
+	if b {
+		return "1"
+	}
+	return ""
 }
 
 // onOrder is where the order of a single job is, and what is kept of a refusal.
@@ -124,14 +134,11 @@ func (c *Redis) recordIn(ctx context.Context, p int, o job.Order, who []byte) er
 // recordAt writes a horizon with the time and the height that it had, where it
 // had them before, and remembers it.
 func (c *Redis) recordAt(ctx context.Context, p int, o job.Order, s standingOrder) error {
-	freeze := "0"
-	if o.Freeze {
-		freeze = "1"
-	}
 	reply, err := c.again(ctx, "horizon", rediskit.Place{Slot: c.partitions.Slot(p), Order: string(o.ID)}, rediskit.Args{
 		"id": string(o.ID), "scope": string(o.Scope.Kind), "owner": o.Scope.Owner, "actor": o.Actor, "reason": o.Reason,
-		"incident": o.Incident, "requested": rediskit.Micros(o.RequestedAt), "freeze": freeze, "mark": rand.Text(),
+		"incident": o.Incident, "requested": rediskit.Micros(o.RequestedAt), "freeze": cmp.Or(yes(o.Freeze), "0"), "mark": rand.Text(),
 		"at": s.at, "h": s.h, "who": s.who, "check": o.Check, "expected": o.Expected,
+		"allow_resume": yes(o.AllowResume),
 	})
 	if err != nil {
 		return err

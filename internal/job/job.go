@@ -99,7 +99,10 @@ type Job struct {
 	LateResult           []byte
 	KilledBy, KillReason string
 	Verdict              Verdict
-	SpentAtOrder         MicroUSD
+	// AllowResume: the order that killed it lets its owner go on from a checkpoint
+	// of it.
+	AllowResume  bool
+	SpentAtOrder MicroUSD
 	// Unbooked: it is dead behind an order, and its record does not say so yet.
 	Unbooked bool
 

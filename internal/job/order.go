@@ -92,6 +92,9 @@ type Order struct {
 	// ByAdmin: it was issued by an operator, an admin or the fleet itself, and not
 	// by the owner or submitter of its one job.
 	ByAdmin bool
+	// AllowResume: the owner may go on from a checkpoint of what it killed though
+	// it came from above.
+	AllowResume bool
 	// Check is by what the caller showed to know what they do: "preview",
 	// "confirm", "break-glass" or "breaker"; empty for a single job. Expected is how many
 	// jobs the preview counted. Both are for the audit.

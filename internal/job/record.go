@@ -35,7 +35,7 @@ func FromFields(f map[string]string) (Job, error) {
 		Questions: []byte(f["questions"]), Answers: []byte(f["answers"]),
 		Outcome: State(f["outcome"]), Cause: f["cause"], Result: []byte(f["result"]), Error: f["error"],
 		LateResult: []byte(f["late_result"]),
-		KilledBy:   f["killed_by"], KillReason: f["kill_reason"], Verdict: Verdict(f["verdict"]),
+		KilledBy:   f["killed_by"], KillReason: f["kill_reason"], Verdict: Verdict(f["verdict"]), AllowResume: f["allow_resume"] == "1",
 		OrderMark: OrderMark{Actor: f["order_by"], Reason: f["order_reason"], At: r.time("order_at")},
 		CreatedAt: r.time("created_at"), QueuedAt: r.time("queued_at"), GrantedAt: r.time("granted_at"),
 		DueAt: r.time("due_at"), EndedAt: r.time("ended_at"), KilledAt: r.time("killed_at"),

@@ -17,10 +17,16 @@ type why struct {
 	Incident string `name:"incident" help:"Id of the incident it belongs to."`
 }
 
+// pardon is what a kill leaves to the owner of what it kills.
+type pardon struct {
+	AllowResume bool `name:"allow-resume" help:"Let the owner go on from a checkpoint of what is killed; otherwise, after the kill of an operator or admin, only an admin may."`
+}
+
 type killCommand struct {
-	Job  string `arg:"" help:"Id of the job."`
-	why  `embed:""`
-	Wait time.Duration `name:"wait" default:"20s" help:"How long to wait for the confirmation; 0s returns as soon as the order is recorded."`
+	Job    string `arg:"" help:"Id of the job."`
+	why    `embed:""`
+	pardon `embed:""`
+	Wait   time.Duration `name:"wait" default:"20s" help:"How long to wait for the confirmation; 0s returns as soon as the order is recorded."`
 }
 
 // Run stops one job.
@@ -30,7 +36,7 @@ func (c *killCommand) Run(ctx context.Context, d *desk) error {
 		return err
 	}
 	r, err := cl.Kill(ctx, c.Job, client.Kill{
-		Reason: c.Reason, Incident: c.Incident, Wait: firstWait(c.Wait), IdempotencyKey: rand.Text(),
+		Reason: c.Reason, Incident: c.Incident, AllowResume: c.AllowResume, Wait: firstWait(c.Wait), IdempotencyKey: rand.Text(),
 	})
 	if err != nil {
 		return d.unheard(err)
@@ -94,6 +100,7 @@ func (d *desk) unheard(err error) error {
 type killAllCommand struct {
 	why        `embed:""`
 	scopeFlags `embed:""`
+	pardon     `embed:""`
 	Freeze     *bool         `name:"freeze" negatable:"" help:"Freeze the fleet in the same step, or retries refill the road; done for the whole fleet unless --no-freeze, otherwise only if asked, and not with a selector."`
 	Yes        string        `name:"yes" placeholder:"FLEET" help:"The fleet's name, instead of typing it under the preview."`
 	Token      string        `name:"token" help:"Of a gavel preview of the same jobs, not older than a minute, instead of a new one."`
@@ -115,7 +122,7 @@ func (c *killAllCommand) Run(ctx context.Context, d *desk) error {
 		return err
 	}
 	r, err := cl.Issue(ctx, client.Order{
-		Scope: scope, Reason: c.Reason, Incident: c.Incident, Token: c.Token, BreakGlass: c.BreakGlass, Freeze: c.Freeze,
+		Scope: scope, Reason: c.Reason, Incident: c.Incident, Token: c.Token, BreakGlass: c.BreakGlass, Freeze: c.Freeze, AllowResume: c.AllowResume,
 		IdempotencyKey: rand.Text(),
 	})
 	if err != nil {

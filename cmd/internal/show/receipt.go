@@ -22,6 +22,9 @@ func Receipt(s *Screen, r client.Receipt) {
 	} else {
 		s.many(r)
 	}
+	if r.AllowResume {
+		s.Line("  %s  the owner may go on from a checkpoint", s.label("resume"))
+	}
 	if r.Tally.SpentAfter > 0 {
 		s.Line("  %s  %s, for calls that were in flight", s.label("spent after"), Money(r.Tally.SpentAfter))
 	}

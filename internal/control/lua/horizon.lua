@@ -7,7 +7,7 @@
 -- KEYS:    order orders open_orders control audit audit_n gate seq alive
 -- READS:   live
 -- MAKES:   tally
--- ARGV:    id scope owner actor reason incident requested freeze mark at h who check expected
+-- ARGV:    id scope owner actor reason incident requested freeze mark at h who check expected allow_resume
 -- REPLY:   recorded
 -- FLAGS:   allow-oom
 -- INCLUDE: gate audit gate_head
@@ -48,14 +48,16 @@ redis.call('HSET', P.tally .. A.id, 'targeted', total, 'covered_before', before,
   'unbooked', total - n.running)
 redis.call('HSET', K.order, 'id', A.id, 'scope', A.scope, 'owner', A.owner, 'actor', A.actor, 'reason', A.reason,
   'incident', A.incident, 'requested', A.requested, 'at', at, 'h', h, 'freeze', A.freeze, 'cursor', '0',
-  'counts', cjson.encode(n), 'check', A.check, 'expected', A.expected, 'who', A.who)
+  'counts', cjson.encode(n), 'check', A.check, 'expected', A.expected, 'who', A.who,
+  'allow_resume', A.allow_resume)
 redis.call('ZADD', K.orders, at, A.id)
 redis.call('SADD', K.open_orders, A.id)
 
 -- Lowest first, and behind those of the same height: the first order wins.
 local place = #rules + 1
 while place > 1 and tonumber(rules[place - 1].seq or '0') > tonumber(h) do place = place - 1 end
-table.insert(rules, place, { rule = 'horizon', order = A.id, owner = A.owner, seq = h, at = at, actor = A.actor, reason = A.reason })
+table.insert(rules, place, { rule = 'horizon', order = A.id, owner = A.owner, seq = h, at = at, actor = A.actor, reason = A.reason,
+  allow = A.allow_resume })
 redis.call('HSET', K.gate, 'rules', cjson.encode(rules))
 if A.freeze == '1' then
   redis.call('HSET', K.gate, 'frozen', '1', 'reason', A.reason, 'incident', A.incident, 'actor', A.actor, 'frozen_at', t)
@@ -65,5 +67,5 @@ redis.call('XADD', K.control, 'MAXLEN', '~', '10000', '*', 'order', A.id, 'scope
   'h', h, 'actor', A.actor, 'reason', A.reason)
 audit(t, 'kill-' .. A.scope, 'allowed', 'rule', again and 'again' or '', 'who', A.who, 'scope', A.scope, 'owner', A.owner, 'reason', A.reason,
   'incident', A.incident, 'order', A.id, 'freeze', A.freeze, 'targeted', total, 'running', n.running,
-  'check', A.check, 'expected', A.expected)
+  'check', A.check, 'expected', A.expected, 'allow_resume', A.allow_resume)
 return done()

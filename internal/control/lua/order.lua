@@ -8,7 +8,7 @@
 -- KEYS:    order orders open_orders control audit audit_n road live leases later alive over idem holding
 -- READS:   gate money
 -- MAKES:   job events tally held calls reserved minute day window
--- ARGV:    id job must_own must_have_submitted actor reason incident requested who at
+-- ARGV:    id job must_own must_have_submitted actor reason incident requested who at allow_resume
 -- REPLY:   recorded over covered foreign unknown
 -- FLAGS:   allow-oom
 -- INCLUDE: over record audit
@@ -40,7 +40,7 @@ if A.must_have_submitted ~= '' and A.must_have_submitted ~= submitter then retur
 
 local function allowed(first, order)
   audit(t, 'kill', 'allowed', 'rule', again, 'who', A.who, 'scope', 'job', 'job', A.job, 'owner', r.owner, 'reason', A.reason,
-    'incident', A.incident, 'order', order, 'before', r.state, 'verdict', first, 'worker', r.worker or '', 'spent', r.spent)
+    'incident', A.incident, 'allow_resume', A.allow_resume, 'order', order, 'before', r.state, 'verdict', first, 'worker', r.worker or '', 'spent', r.spent)
 end
 local standing = covering(r)
 if standing and (r.state ~= 'succeeded' and r.state ~= 'failed') then
@@ -51,7 +51,8 @@ end
 
 local function record_order(first, waiting)
   redis.call('HSET', K.order, 'id', A.id, 'scope', 'job', 'job', A.job, 'owner', r.owner, 'actor', A.actor,
-    'reason', A.reason, 'incident', A.incident, 'requested', A.requested, 'at', at, 'who', A.who, 'first_verdict', first)
+    'reason', A.reason, 'incident', A.incident, 'requested', A.requested, 'at', at, 'who', A.who, 'allow_resume', A.allow_resume,
+    'first_verdict', first)
   redis.call('HSET', P.tally .. A.id, 'targeted', 1, first, 1)
   redis.call('ZADD', K.orders, at, A.id)
   if waiting then redis.call('SADD', K.open_orders, A.id) end
@@ -65,7 +66,7 @@ moved(r.owner, r.state, nil)
 if r.state == 'running' then
   record_order('waiting', true)
   redis.call('HSET', P.job .. A.job, 'order', A.id, 'order_at', at, 'order_by', A.actor, 'order_reason', A.reason,
-    'spent_at_order', r.spent)
+    'spent_at_order', r.spent, 'allow_resume', A.allow_resume)
   emit(A.job, 'job.killing', t, { order = A.id, by = A.actor, reason = A.reason })
   redis.call('XADD', K.control, 'MAXLEN', '~', '10000', '*', 'order', A.id, 'scope', 'job', 'job', A.job,
     'actor', A.actor, 'reason', A.reason)
@@ -73,5 +74,5 @@ if r.state == 'running' then
 end
 record_order('not_running', false)
 redis.call('HSET', P.tally .. A.id, 'unbooked', 1)
-kill(A.job, r, { id = A.id, at = at, actor = A.actor, reason = A.reason }, 'not_running', t)
+kill(A.job, r, { id = A.id, at = at, actor = A.actor, reason = A.reason, allow = A.allow_resume }, 'not_running', t)
 return done('recorded', r)

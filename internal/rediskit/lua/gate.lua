@@ -28,12 +28,12 @@ end
 -- the one on the record, then the horizons, lowest first.
 local function covering(r)
   if r.order and r.order ~= '' then
-    return { id = r.order, at = r.order_at or '', actor = r.order_by or '', reason = r.order_reason or '' }
+    return { id = r.order, at = r.order_at or '', actor = r.order_by or '', reason = r.order_reason or '', allow = r.allow_resume or '' }
   end
   local seq = tonumber(r.seq)
   for _, rule in ipairs(gate().rules) do
     if rule.rule == 'horizon' and seq <= tonumber(rule.seq) and (rule.owner == '' or rule.owner == r.owner) then
-      return { id = rule.order, at = rule.at, actor = rule.actor, reason = rule.reason }
+      return { id = rule.order, at = rule.at, actor = rule.actor, reason = rule.reason, allow = rule.allow or '' }
     end
   end
   return nil

@@ -30,7 +30,7 @@ local function kill(id, r, order, verdict, t, ...)
   if estimated > 0 then redis.call('HINCRBY', P.tally .. order.id, 'spent_after', string.format('%d', estimated)) end
   over(id, r, 'killed', t, { order = order.id, by = order.actor, reason = order.reason, verdict = verdict },
     'cause', 'killed', 'order', order.id, 'killed_at', order.at, 'killed_by', order.actor,
-    'kill_reason', order.reason, 'verdict', verdict, ...)
+    'kill_reason', order.reason, 'verdict', verdict, 'allow_resume', order.allow or '', ...)
   if r.state == 'running' then
     redis.call('HINCRBY', P.tally .. order.id, 'waiting', -1)
     redis.call('HINCRBY', P.tally .. order.id, verdict, 1)
