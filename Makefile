@@ -22,6 +22,10 @@ TEST_FLAGS ?= -race -p 2 -timeout 8m
 # most on what a server does.
 IMAGE_PKGS ?= ./internal/redistest/... ./internal/lease/... ./internal/control/...
 
+# What runs on clusters and sentinels.
+CLUSTER_PKGS ?= ./internal/redistest ./cmd
+CLUSTER_RUN  ?= Cluster|Sentinel
+
 TOOLS        := $(CURDIR)/.tools
 LINT_VERSION := 2.15.0
 OIDC_VERSION := v3.51.17
@@ -130,6 +134,11 @@ deaths: ## 200 SIGKILLs of workers and 100 kills in mid-stream over whole delibe
 stories: ## all stories, the long ones with the timings of production too
 	@scripts/redis.sh ensure
 	$(GO) test -race -timeout 20m -count=1 -run '$(RUN)' ./cmd -nightly
+
+.PHONY: cluster
+cluster: ## the stories on a Redis Cluster and on Sentinel, and what is left of kills and jobs when those fail over
+	@scripts/redis.sh install
+	$(GO) test -race -p 1 -timeout 20m -count=1 -run '$(CLUSTER_RUN)' $(CLUSTER_PKGS) -topologies
 
 .PHONY: model
 model: ## check the model of leases, orders and recovery with Spin

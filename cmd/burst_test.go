@@ -91,7 +91,7 @@ func TestABurstOfKillsReachesEveryJob(t *testing.T) {
 		require.True(t, f.witness.reached(id, "s1-c1", 1), "%s runs", id)
 	}
 	waiting := f.crowd(ctx, t, "bob", burstQueued)
-	r, err := f.as("adam").KillAll(ctx, client.KillAll{Reason: "all of them", Confirm: f.redis.Fleet})
+	r, err := f.as("adam").KillAll(ctx, client.KillAll{Reason: "all of them", Confirm: f.name})
 	require.NoError(t, err)
 	require.EqualValues(t, running+burstQueued, r.Tally.Targeted, "at once, however far the booking is")
 	require.NoError(t, f.comesTo(r.Order, "stage=quiesced", "tally.waiting=0", "tally.unbooked=0", fmt.Sprint("tally.stopped=", running), fmt.Sprint("tally.not_running=", burstQueued)))

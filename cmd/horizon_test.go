@@ -156,7 +156,7 @@ func (f *fleet) killEverything(ctx context.Context, t *testing.T) (k killed) {
 	t.Helper()
 	adam, open := f.as("adam"), false
 	k.asked = time.Now()
-	r, err := adam.KillAll(ctx, client.KillAll{Reason: "told by the history", Confirm: f.redis.Fleet, Freeze: &open})
+	r, err := adam.KillAll(ctx, client.KillAll{Reason: "told by the history", Confirm: f.name, Freeze: &open})
 	require.NoError(t, err)
 	k.answered = time.Now()
 	require.NoError(t, eventually(func(ctx context.Context) error {

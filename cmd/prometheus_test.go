@@ -48,7 +48,7 @@ func TestRulesAndDashboardOfALiveFleet(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, f.witness.reached(done.ID, "s1-c1", 1))
 	}
-	_, err := f.as("adam").KillAll(ctx, client.KillAll{Reason: "to be measured", Confirm: f.redis.Fleet, Wait: 10 * time.Second})
+	_, err := f.as("adam").KillAll(ctx, client.KillAll{Reason: "to be measured", Confirm: f.name, Wait: 10 * time.Second})
 	require.NoError(t, err)
 
 	expressions, err := deployment.Expressions("../deploy/prometheus/rules.yml", "../deploy/grafana/gavel.json")

@@ -87,6 +87,12 @@ func TestLongStories(t *testing.T) {
 
 func tell(t *testing.T, partitions int, patterns ...string) {
 	t.Helper()
+	tellIn(t, func(tb testing.TB, dir string) *fleet { return newFleet(tb, dir, partitions) }, patterns...)
+}
+
+// tellIn tells stories, each in a fleet of its own.
+func tellIn(t *testing.T, fleetIn func(tb testing.TB, dir string) *fleet, patterns ...string) {
+	t.Helper()
 	var files []string
 	for _, p := range patterns {
 		found, err := filepath.Glob(p)
@@ -103,10 +109,10 @@ func tell(t *testing.T, partitions int, patterns ...string) {
 			if !ok {
 				return fmt.Errorf("a %T is no testing.TB", env.T())
 			}
-			f := newFleet(tb, env.WorkDir, partitions)
+			f := fleetIn(tb, env.WorkDir)
 			env.Values[fleetKey{}] = f
 			env.Setenv("WITNESS", f.witness.url)
-			env.Setenv("FLEET", f.redis.Fleet)
+			env.Setenv("FLEET", f.name)
 			env.Defer(f.end)
 			return nil
 		},

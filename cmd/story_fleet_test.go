@@ -1,16 +1,15 @@
 package cmd_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/rtfm-si/gavel/client"
@@ -24,7 +23,8 @@ type fleet struct {
 	t          testing.TB
 	dir        string
 	partitions int
-	redis      *redistest.Server
+	name       string
+	ground     ground
 	own        *redistest.Own // set when the story broke it out of the shared one
 	links      map[string]*redistest.Proxy
 	rules      map[string]*redistest.Rule // what each link holds back
@@ -52,11 +52,19 @@ func secretOf(who string) string { return "secret-of-" + who }
 
 func newFleet(t testing.TB, dir string, partitions int) *fleet {
 	t.Helper()
+	s := redistest.Start(t)
+	admit(t, s)
+	f := newFleetOn(t, dir, partitions, onServer(s))
+	f.name = s.Fleet // its keys are swept
+	return f
+}
+
+func newFleetOn(t testing.TB, dir string, partitions int, on ground) *fleet {
+	t.Helper()
 	f := &fleet{
-		t: t, dir: dir, partitions: partitions, redis: redistest.Start(t), links: map[string]*redistest.Proxy{}, rules: map[string]*redistest.Rule{},
+		t: t, dir: dir, partitions: partitions, name: redistest.NewFleet(), ground: on, links: map[string]*redistest.Proxy{}, rules: map[string]*redistest.Rule{},
 		witness: newWitness(t), processes: map[string]*process{}, orders: map[string]string{}, marks: map[string]time.Time{},
 	}
-	admit(t, f.redis)
 	var lines []byte
 	for _, k := range people {
 		k.ID, k.Hash = "key-"+k.Subject, access.Hash(secretOf(k.Subject))
@@ -75,12 +83,13 @@ func (f *fleet) keys() string { return filepath.Join(f.dir, "people.keys") }
 // three numbers hold all the same.
 func (f *fleet) environment(user string, script func(string) string, more []string) []string {
 	vars := map[string]string{
-		"GAVEL_REDIS_URL": under(user, f.redis.URL()), "GAVEL_FLEET": f.redis.Fleet, "GAVEL_PARTITIONS": fmt.Sprint(f.partitions),
+		"GAVEL_REDIS_URL": under(user, f.ground.url), "GAVEL_FLEET": f.name, "GAVEL_PARTITIONS": fmt.Sprint(f.partitions),
 		"GAVEL_LEASE_RENEW": "250ms", "GAVEL_LEASE_TRUST": "1s", "GAVEL_LEASE_TAKE": "1500ms",
 		"GAVEL_KEYS_FILE": f.keys(), "GAVEL_LISTEN": "127.0.0.1:0", "GAVEL_WORKER_LISTEN": "127.0.0.1:0",
 		"GAVEL_SLOTS": "4", "GAVEL_CANARY": "true", "GAVEL_POLL": "200ms", "GAVEL_BACKOFF": "100ms",
 		"GAVEL_MODEL_URL": f.witness.url + "/v1", "GAVEL_MODEL": "simulated", "GAVEL_LOG_LEVEL": "debug",
 	}
+	maps.Copy(vars, f.ground.settings)
 	for _, name := range settings.Variables() {
 		if v := script(name); v != "" {
 			vars[name] = v
@@ -103,7 +112,7 @@ func (f *fleet) environment(user string, script func(string) string, more []stri
 // link is a link of that name between processes and Redis.
 func (f *fleet) link(name string) *redistest.Proxy {
 	if f.links[name] == nil {
-		f.links[name] = redistest.NewProxy(f.t, f.redis.Addr())
+		f.links[name] = redistest.NewProxy(f.t, f.ground.servers[0].Addr())
 	}
 	return f.links[name]
 }
@@ -168,14 +177,4 @@ func (f *fleet) end() {
 		p := f.processes[name]
 		f.t.Logf("%s (%s) logged:\n%s", name, p.cmd.ProcessState, p.log.text())
 	}
-}
-
-// keysOf are the fleet's keys in Redis.
-func (f *fleet) keysOf(ctx context.Context, c *redis.Client) ([]string, error) {
-	var out []string
-	it := c.Scan(ctx, 0, "{"+f.redis.Fleet+":*", 1000).Iterator()
-	for it.Next(ctx) {
-		out = append(out, it.Val())
-	}
-	return out, it.Err()
 }

@@ -286,7 +286,7 @@ func (s scene) killallWord(args []string) error {
 	if err := need(rest, 1, "killall who"); err != nil {
 		return err
 	}
-	k := client.KillAll{Reason: "told by the story", Incident: "INC-8", Owner: opts["owner"], Confirm: s.redis.Fleet, IdempotencyKey: opts["key"]}
+	k := client.KillAll{Reason: "told by the story", Incident: "INC-8", Owner: opts["owner"], Confirm: s.name, IdempotencyKey: opts["key"]}
 	if c, ok := opts["confirm"]; ok {
 		k.Confirm = c
 	}

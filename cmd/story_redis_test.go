@@ -19,7 +19,7 @@ import (
 // breakOut gives the story a Redis of its own, to be broken.
 func (f *fleet) breakOut(aof string, config []string) {
 	f.own = redistest.StartOwn(f.t, redistest.Options{AOF: aof, Config: append(configured(f.t), config...)})
-	f.redis = &f.own.Server
+	f.name, f.ground = f.own.Fleet, onServer(&f.own.Server)
 }
 
 // loseReplies has a link lose the replies to the next n requests in which all
@@ -42,7 +42,7 @@ var prefixes = regexp.MustCompile(`\{(\d+)\}`)
 func (f *fleet) prefixed(word string) string {
 	return prefixes.ReplaceAllStringFunc(word, func(m string) string {
 		p, _ := strconv.Atoi(strings.Trim(m, "{}"))
-		return string(rediskit.NewSlot(f.redis.Fleet, p))
+		return string(rediskit.NewSlot(f.name, p))
 	})
 }
 
@@ -54,16 +54,16 @@ func (s scene) commandWord(args []string) error {
 	for i, a := range args {
 		words[i] = s.prefixed(a)
 	}
-	return s.redis.Client(s.t).Do(context.Background(), words...).Err()
+	return s.ground.client(s.t).Do(context.Background(), words...).Err()
 }
 
 // residueWord holds Redis to what should be left when all jobs are over and all
 // processes have gone.
 func (s scene) residueWord([]string) error {
-	c := s.redis.Client(s.t)
+	c := s.ground.client(s.t)
 	defer func() { _ = c.Close() }()
 	return eventually(func(ctx context.Context) error {
-		keys, err := s.keysOf(ctx, c)
+		keys, err := s.keysOf(ctx)
 		if err != nil {
 			return err
 		}
@@ -80,7 +80,7 @@ func (s scene) residueWord([]string) error {
 var gone = []string{"leases", "live", "later", "workers", "worker", "attempt", "reapers", "reserved", "held", "capped", "short", "open_orders"}
 
 // residueAt says what a key has that should have gone.
-func residueAt(ctx context.Context, c *redis.Client, key string) error {
+func residueAt(ctx context.Context, c redis.UniversalClient, key string) error {
 	_, rest, _ := strings.Cut(key, "}:")
 	name, _, _ := strings.Cut(rest, ":")
 	switch {
@@ -101,7 +101,7 @@ func residueAt(ctx context.Context, c *redis.Client, key string) error {
 	}
 }
 
-func roadResidue(ctx context.Context, c *redis.Client, key string) error {
+func roadResidue(ctx context.Context, c redis.UniversalClient, key string) error {
 	if n, err := c.XLen(ctx, key).Result(); err != nil || n != 0 {
 		return fmt.Errorf("%d entries are left on %s (%w)", n, key, err)
 	}
@@ -119,8 +119,8 @@ func roadResidue(ctx context.Context, c *redis.Client, key string) error {
 
 // keep takes a backup of the fleet's keys.
 func (f *fleet) keep() error {
-	ctx, c := context.Background(), f.redis.Client(f.t)
-	keys, err := f.keysOf(ctx, c)
+	ctx, c := context.Background(), f.ground.client(f.t)
+	keys, err := f.keysOf(ctx)
 	if err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func (f *fleet) keep() error {
 // restore brings the backup back in one step, in the place of all there is.
 func (f *fleet) restore() error {
 	ctx := context.Background()
-	_, err := f.redis.Client(f.t).TxPipelined(ctx, func(tx redis.Pipeliner) error {
+	_, err := f.ground.client(f.t).TxPipelined(ctx, func(tx redis.Pipeliner) error {
 		tx.FlushAll(ctx)
 		for k, v := range f.kept {
 			if v != "" {
@@ -154,7 +154,7 @@ func (s scene) entriesWord(args []string) error {
 	if err := need(args, 2, "entries key n"); err != nil {
 		return err
 	}
-	n, err := s.redis.Client(s.t).XLen(context.Background(), s.prefixed(args[0])).Result()
+	n, err := s.ground.client(s.t).XLen(context.Background(), s.prefixed(args[0])).Result()
 	if err == nil && strconv.FormatInt(n, 10) != args[1] {
 		return fmt.Errorf("%s has %d entries, want %s", args[0], n, args[1])
 	}
@@ -176,7 +176,7 @@ func (s scene) fieldWord(args []string) error {
 	if err := need(args, 3, "field key name value"); err != nil {
 		return err
 	}
-	c := s.redis.Client(s.t)
+	c := s.ground.client(s.t)
 	return eventually(func(ctx context.Context) error {
 		v, err := c.HGet(ctx, s.prefixed(args[0]), args[1]).Result()
 		if err == nil && v != args[2] {

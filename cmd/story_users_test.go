@@ -3,7 +3,6 @@ package cmd_test
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -61,28 +60,25 @@ func configured(t testing.TB) (config []string) {
 
 // under is the address of a Redis, or of a link to it, for a user of it.
 func under(user, address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return address
-	}
-	u.User = url.UserPassword(user, passwordOfUsers)
-	return u.String()
+	return strings.Replace(address, "://", "://"+user+":"+passwordOfUsers+"@", 1) // several hosts are no URL to others
 }
 
 // refusals are what Redis has refused the fleet's processes, in its own words. A
 // worker asks for the server's replication settings, which it may not read, and
 // goes on with a warning; that one is meant.
 func (f *fleet) refusals() ([]string, error) {
-	log, err := f.redis.Client(f.t).ACLLog(context.Background(), 128).Result()
-	if err != nil {
-		return nil, err
-	}
 	var out []string
-	for _, e := range log {
-		what := fmt.Sprintf("%s: %s %s", e.Username, e.Reason, e.Object)
-		other := e.Reason == "key" && !strings.Contains(e.Object, f.redis.Fleet)
-		if what != "worker: command config|get" && !other {
-			out = append(out, what)
+	for _, s := range f.ground.servers {
+		log, err := s.Client(f.t).ACLLog(context.Background(), 128).Result()
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range log {
+			what := fmt.Sprintf("%s: %s %s", e.Username, e.Reason, e.Object)
+			other := e.Reason == "key" && !strings.Contains(e.Object, f.name)
+			if what != "worker: command config|get" && !other {
+				out = append(out, what)
+			}
 		}
 	}
 	return out, nil

@@ -226,7 +226,7 @@ func (s scene) operatorWord(args []string) error {
 
 func (s scene) glassWord([]string) error {
 	for _, kv := range s.environment("dispatcher", s.variable, nil) {
-		if name, v, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "GAVEL_LEASE_") || name == "GAVEL_REDIS_URL" {
+		if name, v, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "GAVEL_LEASE_") || strings.HasPrefix(name, "GAVEL_REDIS_") {
 			s.script.Setenv(name, v)
 		}
 	}
@@ -433,7 +433,7 @@ func (s scene) redisWord(args []string) error {
 			}
 		}
 		s.breakOut(aof, args[1:])
-		s.script.Setenv("FLEET", s.redis.Fleet)
+		s.script.Setenv("FLEET", s.name)
 	case "kill":
 		s.own.Kill()
 	case "restart":

@@ -24,6 +24,11 @@
 // A test that has to break its server takes [StartOwn], which has one for
 // itself that can be killed, restarted on the same port and data, and frozen.
 //
+// [StartCluster] and [StartSentinel] are real topologies of such servers, with
+// their faults: a node killed, frozen, restarted, a failover asked for, a slot
+// moved. They are processes, whatever Redis the other tests use. What waits for
+// one waits for what its nodes say of each other.
+//
 // # Invariants
 //
 // No server outlives the test process: a child is spawned from a thread that
@@ -41,6 +46,10 @@
 //
 //	redistest.go     Main, Start, the shared server
 //	own.go           a server for one test, to be broken
+//	node.go          one node of a topology
+//	cluster.go       three masters with a replica each
+//	move.go          a slot on its way between two of them
+//	sentinel.go      a master, two replicas, three sentinels
 //	find.go          which Redis
 //	process.go       redis-server as a child process
 //	process_linux.go ... that dies with the tests

@@ -3,6 +3,7 @@ package redistest
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"testing"
 )
 
@@ -17,10 +18,17 @@ type Options struct {
 	Fsync string
 	// Config is added to the command line, as in "--maxmemory", "8mb".
 	Config []string
+
+	// ahead stands first on the command line: the file of a Sentinel, and that it
+	// is one. It is no data server then, and takes nothing else.
+	ahead []string
 }
 
 // args is the command line after --port.
 func (o Options) args(dir string) []string {
+	if o.ahead != nil {
+		return slices.Concat([]string{"--dir", dir, "--protected-mode", "no"}, o.Config)
+	}
 	fsync := o.Fsync
 	if fsync == "" {
 		fsync = "always"
@@ -41,7 +49,11 @@ type Own struct {
 
 	engine engine
 	t      testing.TB
+	away   atomic.Bool // killed or stopped
 }
+
+// up reports whether the test lets the server run.
+func (o *Own) up() bool { return !o.away.Load() }
 
 // StartOwn starts a server for one test and ends it with the test. It ignores
 // GAVEL_TEST_REDIS_URL: a server that others use is not to be broken.
@@ -53,6 +65,12 @@ func StartOwn(t testing.TB, o Options) *Own {
 	if err != nil {
 		t.Fatalf("redistest: a server of its own: %v", err)
 	}
+	return owned(ctx, t, e)
+}
+
+// owned gives a started server to a test, to end with it.
+func owned(ctx context.Context, t testing.TB, e engine) *Own {
+	t.Helper()
 	own := &Own{engine: e, t: t}
 	t.Cleanup(func() { own.must("end", e.remove()) })
 	own.Server = *newServer(t, "redis://"+e.addr()+"/0")
@@ -63,6 +81,7 @@ func StartOwn(t testing.TB, o Options) *Own {
 // Kill ends the server as a crash does, and returns when it is gone.
 func (o *Own) Kill() {
 	o.t.Helper()
+	o.away.Store(true)
 	o.must("kill", o.engine.kill())
 }
 
@@ -73,11 +92,13 @@ func (o *Own) Restart() {
 	defer cancel()
 	o.must("restart", o.engine.start(ctx))
 	o.must("restart", answers(ctx, o.url))
+	o.away.Store(false)
 }
 
 // Stop freezes the server: its connections stay open and nothing answers.
 func (o *Own) Stop() {
 	o.t.Helper()
+	o.away.Store(true)
 	o.must("stop", o.engine.freeze(true))
 }
 
@@ -85,6 +106,7 @@ func (o *Own) Stop() {
 func (o *Own) Cont() {
 	o.t.Helper()
 	o.must("continue", o.engine.freeze(false))
+	o.away.Store(false)
 }
 
 func (o *Own) must(what string, err error) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -66,7 +67,7 @@ func freePort() int {
 func (p *process) addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.port)) }
 
 func (p *process) start(ctx context.Context) error {
-	args := append([]string{"--port", strconv.Itoa(p.port), "--bind", "127.0.0.1"}, p.o.args(p.dir)...)
+	args := slices.Concat(p.o.ahead, []string{"--port", strconv.Itoa(p.port), "--bind", "127.0.0.1"}, p.o.args(p.dir))
 	p.cmd, p.log, p.gone = exec.Command(p.bin, args...), &tail{}, make(chan struct{})
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.SysProcAttr = diesWithTests()

@@ -132,8 +132,11 @@ func newServer(t testing.TB, url string) *Server {
 	if err != nil {
 		t.Fatalf("redistest: %s: %v", EnvURL, err)
 	}
-	return &Server{Fleet: "t-" + strings.ToLower(rand.Text()[:12]), url: url, addr: o.Addr}
+	return &Server{Fleet: NewFleet(), url: url, addr: o.Addr}
 }
+
+// NewFleet draws a fleet name that no other test uses.
+func NewFleet() string { return "t-" + strings.ToLower(rand.Text()[:12]) }
 
 // URL is the server's address as redis://host:port/db.
 func (s *Server) URL() string { return s.url }
