@@ -90,7 +90,7 @@ func (f *fleet) worker(ctx context.Context, url string, ps rediskit.Partitions, 
 	if err != nil {
 		return err
 	}
-	journal, err := execution.NewRedis(run, ps)
+	journal, err := execution.NewRedis(run, ps, execution.States{})
 	if err != nil {
 		return err
 	}

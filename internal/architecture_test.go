@@ -40,6 +40,9 @@ func mayImport() map[string]string {
 
 		// The form of stored states, for those who write them and those who show them.
 		"checkpoint": "job",
+		// Where they are kept when it is not in Redis; joined by settings.
+		"checkpoint/directory": "checkpoint",
+		"checkpoint/bucket":    "checkpoint",
 
 		// Beside Redis: siblings.
 		"stream":  "job rediskit clock checkpoint",

@@ -18,7 +18,7 @@ type checkpointView struct {
 	At     *time.Time `json:"at,omitempty" doc:"When it was accepted, on Redis's clock"`
 	Grant  int        `json:"grant,omitempty" doc:"Which of the job's grants wrote it"`
 	Size   int        `json:"bytes" doc:"Of the state; 0 when it is damaged"`
-	Stored int        `json:"stored_bytes" doc:"What it takes in Redis, compressed"`
+	Stored int        `json:"stored_bytes" doc:"What it takes where it is kept, compressed"`
 	Sound  bool       `json:"sound" doc:"It can be read and its checksum matches"`
 }
 

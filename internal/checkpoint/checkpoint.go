@@ -2,14 +2,12 @@ package checkpoint
 
 import (
 	"bytes"
-	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,8 +18,12 @@ import (
 // Max is the largest state, before compression, in bytes.
 const Max = 8 << 20
 
-// Kept is how many of a job's checkpoints are kept, the last ones.
-const Kept = 4
+// Kept is how many of a job's checkpoints are kept by default, the last ones;
+// MostKept is how many may be.
+const (
+	Kept     = 4
+	MostKept = 100
+)
 
 // ErrTooLarge is returned for a state above [Max]. The executor must keep less
 // in it.
@@ -52,60 +54,63 @@ func digest(data []byte) string {
 	return hex.EncodeToString(s[:])
 }
 
-// Unpack reads what is stored under a number. For a damaged one it returns as
-// much of its header as can be read, and an error wrapping [ErrDamaged].
-func Unpack(seq, stored string) (job.Kept, error) {
+// head is the line before a state.
+type head struct {
+	sum   string
+	kept  job.Kept
+	place string // where the state is, when it is not behind the line
+}
+
+// readHead reads as much of a stored checkpoint's line as can be read; ok is
+// false when it is none.
+func readHead(seq, stored string) (h head, packed string, ok bool) {
 	n, err := strconv.ParseUint(seq, 10, 64)
 	if err != nil {
-		return job.Kept{}, fmt.Errorf("%w: number %q", ErrDamaged, seq)
+		return head{}, "", false
 	}
-	k := job.Kept{Checkpoint: job.Checkpoint{Seq: n}, Stored: len(stored)}
-	head, packed, ok := strings.Cut(stored, "\n")
-	parts := strings.Fields(head)
+	h.kept = job.Kept{Checkpoint: job.Checkpoint{Seq: n}, Stored: len(stored)}
+	line, packed, ok := strings.Cut(stored, "\n")
+	parts := strings.Fields(line)
 	if !ok || len(parts) < 3 {
-		return k, fmt.Errorf("%w: no header", ErrDamaged)
+		return h, "", false
 	}
-	k.Node = parts[1]
+	h.sum, h.kept.Node = parts[0], parts[1]
 	if us, err := strconv.ParseInt(parts[2], 10, 64); err == nil && us > 0 {
-		k.At = time.UnixMicro(us).UTC()
+		h.kept.At = time.UnixMicro(us).UTC()
 	}
 	if len(parts) > 3 {
-		k.Grant, _ = strconv.Atoi(parts[3])
+		h.kept.Grant, _ = strconv.Atoi(parts[3])
 	}
+	if len(parts) > 5 {
+		h.place = parts[5]
+		h.kept.Stored, _ = strconv.Atoi(parts[4])
+	}
+	return h, packed, true
+}
+
+// Unpack reads what is stored under a number, when the state is behind its line.
+// For a damaged one it returns as much of its header as can be read, and an error
+// wrapping [ErrDamaged].
+func Unpack(seq, stored string) (job.Kept, error) {
+	h, packed, ok := readHead(seq, stored)
+	if !ok {
+		return h.kept, fmt.Errorf("%w: no header", ErrDamaged)
+	}
+	return h.unpack(packed)
+}
+
+func (h head) unpack(packed string) (job.Kept, error) {
+	k := h.kept
 	r, err := gzip.NewReader(strings.NewReader(packed))
 	if err != nil {
 		return k, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	data, err := io.ReadAll(io.LimitReader(r, Max+1))
-	if err != nil || len(data) > Max || digest(data) != parts[0] {
+	if err != nil || len(data) > Max || digest(data) != h.sum {
 		return k, fmt.Errorf("%w: its sum does not match", ErrDamaged)
 	}
 	k.Data, k.Size, k.Sound = data, len(data), true
 	return k, nil
-}
-
-// All reads every stored checkpoint, by number, damaged ones marked.
-func All(stored map[string]string) []job.Kept {
-	out := make([]job.Kept, 0, len(stored))
-	for seq, text := range stored {
-		k, _ := Unpack(seq, text)
-		out = append(out, k)
-	}
-	slices.SortFunc(out, func(a, b job.Kept) int { return cmp.Compare(a.Seq, b.Seq) })
-	return out
-}
-
-// Newest returns the checkpoint with the highest number that can be read, nil
-// when there is none, and how many above it could not.
-func Newest(stored map[string]string) (c *job.Kept, damaged int) {
-	all := All(stored)
-	for _, k := range slices.Backward(all) {
-		if k.Sound {
-			return &k, damaged
-		}
-		damaged++
-	}
-	return nil, damaged
 }
 
 // Word makes a step's name fit for the header of a stored checkpoint.

@@ -10,6 +10,9 @@ import (
 	"github.com/rtfm-si/gavel/internal/job"
 )
 
+// inRedis is where states are when nothing else is said.
+var inRedis *Outside
+
 func stored(t *testing.T, data string) string {
 	t.Helper()
 	packed, sum, err := Pack([]byte(data))
@@ -19,7 +22,8 @@ func stored(t *testing.T, data string) string {
 
 func TestTheNewestCheckpointThatCanBeReadIsResumedFrom(t *testing.T) {
 	all := map[string]string{"9": stored(t, "nine"), "10": stored(t, "ten"), "2": stored(t, "two")}
-	c, damaged := Newest(all)
+	c, damaged, err := inRedis.Newest(t.Context(), all)
+	require.NoError(t, err)
 	require.Equal(t, uint64(10), c.Seq, "by number, not by text")
 	require.Equal(t, "ten", string(c.Data))
 	require.Equal(t, "node", c.Node)
@@ -35,12 +39,14 @@ func TestADamagedCheckpointFallsBackToTheOneBefore(t *testing.T) {
 		"empty":          "",
 		"not compressed": good[:bytes.IndexByte([]byte(good), '\n')+1] + "plain",
 	} {
-		c, damaged := Newest(map[string]string{"1": good, "2": bad})
+		c, damaged, err := inRedis.Newest(t.Context(), map[string]string{"1": good, "2": bad})
+		require.NoError(t, err)
 		require.NotNil(t, c, name)
 		require.Equal(t, uint64(1), c.Seq, name)
 		require.Equal(t, 1, damaged, name)
 	}
-	c, damaged := Newest(map[string]string{"1": "x", "y": "z"})
+	c, damaged, err := inRedis.Newest(t.Context(), map[string]string{"1": "x", "y": "z"})
+	require.NoError(t, err)
 	require.Nil(t, c)
 	require.Equal(t, 2, damaged)
 }
@@ -48,7 +54,8 @@ func TestADamagedCheckpointFallsBackToTheOneBefore(t *testing.T) {
 // What is kept is listed by number, with who wrote it and whether it is sound.
 func TestKeptCheckpointsAreListed(t *testing.T) {
 	ten := stored(t, "ten")
-	all := All(map[string]string{"10": ten, "9": stored(t, "nine")[:80], "8": stored(t, "")})
+	all, err := inRedis.All(t.Context(), map[string]string{"10": ten, "9": stored(t, "nine")[:80], "8": stored(t, "")})
+	require.NoError(t, err)
 	require.Len(t, all, 3)
 	require.Equal(t, []uint64{8, 9, 10}, []uint64{all[0].Seq, all[1].Seq, all[2].Seq})
 	require.True(t, all[0].Sound)

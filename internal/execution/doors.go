@@ -126,6 +126,9 @@ type Config struct {
 	// Backoff is the first delay after a failed attempt; it doubles up to a
 	// hundred times that. 0 means 1 s.
 	Backoff time.Duration
+	// StorePatience is how long an attempt waits for a checkpoint store that is
+	// away, before it fails and is tried again; 0 means 1 min.
+	StorePatience time.Duration
 	// PermitAge is how long a permit is good for; 0 means 250 ms.
 	PermitAge time.Duration
 }
@@ -146,6 +149,7 @@ func (c Config) withDefaults() Config {
 	set(&c.Quiet, 2*time.Minute)
 	set(&c.Backoff, time.Second)
 	set(&c.PermitAge, 250*time.Millisecond)
+	set(&c.StorePatience, time.Minute)
 	if c.Slots == 0 {
 		c.Slots = 8
 	}

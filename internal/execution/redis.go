@@ -1,11 +1,13 @@
 package execution
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/rtfm-si/gavel/internal/checkpoint"
 	"github.com/rtfm-si/gavel/internal/job"
@@ -23,16 +25,30 @@ var ErrStaleCheckpoint = errors.New("stale checkpoint")
 type Redis struct {
 	run        rediskit.Runner
 	partitions rediskit.Partitions
+	states     States
 	scripts    map[string]*rediskit.Script
 }
 
+// States says where and how many of a job's states are kept. The zero value is the
+// last [checkpoint.Kept] of them, in Redis.
+type States struct {
+	// Outside is where they are kept when it is not in Redis.
+	Outside *checkpoint.Outside
+	// Kept is how many of a job's; 0 means [checkpoint.Kept].
+	Kept int
+}
+
 // NewRedis returns the journal of a fleet.
-func NewRedis(run rediskit.Runner, ps rediskit.Partitions) (*Redis, error) {
+func NewRedis(run rediskit.Runner, ps rediskit.Partitions, states States) (*Redis, error) {
+	states.Kept = cmp.Or(states.Kept, checkpoint.Kept)
+	if states.Kept < 1 || states.Kept > checkpoint.MostKept {
+		return nil, fmt.Errorf("checkpoints kept of a job: %d is outside 1–%d", states.Kept, checkpoint.MostKept)
+	}
 	s, err := rediskit.LoadAll(scripts, "event", "checkpoint", "transcribe")
 	if err != nil {
 		return nil, err
 	}
-	return &Redis{run: run, partitions: ps, scripts: s}, nil
+	return &Redis{run: run, partitions: ps, states: states, scripts: s}, nil
 }
 
 // Event implements [Journal].
@@ -41,51 +57,81 @@ func (r *Redis) Event(ctx context.Context, id job.ID, claim job.Claim, nonce str
 	if audience == "" {
 		audience = "owner"
 	}
-	return r.write(ctx, "event", id, rediskit.Args{
+	_, err := r.write(ctx, "event", id, rediskit.Args{
 		"id": string(id), "worker": claim.Worker, "epoch": claim.Epoch,
 		"kind": e.Type, "audience": audience, "data": []byte(e.Data), "nonce": nonce,
 	})
+	return err
 }
 
 // Transcribe implements [Journal].
 func (r *Redis) Transcribe(ctx context.Context, id job.ID, claim job.Claim, nonce string, data []byte) error {
-	return r.write(ctx, "transcribe", id, rediskit.Args{
+	_, err := r.write(ctx, "transcribe", id, rediskit.Args{
 		"id": string(id), "worker": claim.Worker, "epoch": claim.Epoch, "data": data, "nonce": nonce, "limit": MaxTranscript,
 	})
+	return err
 }
 
 // Checkpoint implements [Journal]. A number that is not above the last accepted
 // one is refused with [ErrStaleCheckpoint], one that is too large with
-// [checkpoint.ErrTooLarge].
+// [checkpoint.ErrTooLarge], and one whose store is away with [checkpoint.ErrAway].
+// What is kept outside Redis is there before the record says so: the record, under
+// the claim, is what counts.
 func (r *Redis) Checkpoint(ctx context.Context, id job.ID, claim job.Claim, c job.Checkpoint) error {
 	packed, sum, err := checkpoint.Pack(c.Data)
 	if err != nil {
 		return err
 	}
-	return r.write(ctx, "checkpoint", id, rediskit.Args{
+	place := ""
+	if out := r.states.Outside; out != nil {
+		if place, err = out.Put(ctx, id, claim.Epoch, c.Seq, sum, packed); err != nil {
+			return err
+		}
+		place, packed = " "+place, nil
+	}
+	reply, err := r.write(ctx, "checkpoint", id, rediskit.Args{
 		"id": string(id), "worker": claim.Worker, "epoch": claim.Epoch,
-		"seq": strconv.FormatUint(c.Seq, 10), "node": checkpoint.Word(c.Node), "sum": sum, "data": packed, "keep": checkpoint.Kept,
+		"seq": strconv.FormatUint(c.Seq, 10), "node": checkpoint.Word(c.Node), "sum": sum, "data": packed, "keep": r.states.Kept, "place": place,
 	})
+	if err == nil {
+		r.drop(ctx, reply)
+	}
+	return err
 }
 
-func (r *Redis) write(ctx context.Context, script string, id job.ID, args rediskit.Args) error {
+// drop removes the states that are no longer kept. One that stays is swept.
+func (r *Redis) drop(ctx context.Context, reply rediskit.Reply) {
+	if r.states.Outside == nil {
+		return
+	}
+	short, cancel := context.WithTimeout(ctx, dropWithin)
+	defer cancel()
+	for i := range reply.Rest {
+		_ = r.states.Outside.Drop(short, reply.Str(i))
+	}
+}
+
+// dropWithin bounds what the work waits for that.
+const dropWithin = time.Second
+
+func (r *Redis) write(ctx context.Context, script string, id job.ID, args rediskit.Args) (rediskit.Reply, error) {
 	slot, err := r.partitions.SlotOf(id)
 	if err != nil {
-		return job.ErrFenced
+		return rediskit.Reply{}, job.ErrFenced
 	}
 	cctx, cancel := rediskit.WithCall(ctx)
 	defer cancel()
 	reply, err := r.run.Run(cctx, r.scripts[script], rediskit.Place{Slot: slot, Job: string(id)}, args)
 	if err != nil {
-		return rediskit.Unavailable(err)
+		return reply, rediskit.Unavailable(err)
 	}
 	switch reply.Word {
 	case "lost":
-		return job.ErrFenced
+		return reply, job.ErrFenced
 	case "stale":
-		return fmt.Errorf("%w: the last accepted is %s", ErrStaleCheckpoint, reply.Str(0))
+		return reply, fmt.Errorf("%w: the last accepted is %s", ErrStaleCheckpoint, reply.Str(0))
 	default:
-		return nil
+		return reply, nil
 	}
 }
 
@@ -101,9 +147,9 @@ func (r *Redis) Last(ctx context.Context, id job.ID) (*job.Checkpoint, int, erro
 	if err != nil {
 		return nil, 0, rediskit.Unread(err)
 	}
-	kept, damaged := checkpoint.Newest(all)
-	if kept == nil {
-		return nil, damaged, nil
+	kept, damaged, err := r.states.Outside.Newest(ctx, all)
+	if err != nil || kept == nil {
+		return nil, damaged, err
 	}
 	return &kept.Checkpoint, damaged, nil
 }

@@ -135,9 +135,10 @@ func (w *Worker) work(ctx context.Context, rt *runtime, limit time.Duration) (jo
 	}
 	var last *job.Checkpoint
 	var damaged int
+	wait := rt.patience()
 	err := persist(ctx, func() (err error) {
 		last, damaged, err = w.rooms.Journal.Last(ctx, j.ID)
-		return err
+		return wait(err)
 	})
 	if err != nil {
 		return work, fmt.Errorf("%w: load the checkpoint: %w", job.ErrRetryable, err)

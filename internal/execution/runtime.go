@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/rtfm-si/gavel/internal/checkpoint"
 	"github.com/rtfm-si/gavel/internal/clock"
 	"github.com/rtfm-si/gavel/internal/job"
 )
@@ -39,6 +40,8 @@ type runtime struct {
 	w    *Worker
 	r    *run
 	live func() error // why the job must stop, nil while it need not
+	// onStop has something done when it must, unless it is called off.
+	onStop func(func()) (callOff func() bool)
 
 	// shift is added to the number of every checkpoint: the work counts on from
 	// the one it was given, and Redis from the last that was accepted.
@@ -51,7 +54,10 @@ type runtime struct {
 // A run's context lives in its stop function only: the runtime asks it why the
 // job must stop, and does not keep it.
 func newRuntime(w *Worker, r *run, ctx context.Context) *runtime { //nolint:revive // ctx is asked, not used to block
-	return &runtime{w: w, r: r, live: stopped(ctx), calls: map[string]int{}}
+	return &runtime{
+		w: w, r: r, live: stopped(ctx), calls: map[string]int{},
+		onStop: func(do func()) func() bool { return context.AfterFunc(ctx, do) },
+	}
 }
 
 // Event implements job.Runtime.
@@ -73,9 +79,31 @@ func (rt *runtime) Event(ctx context.Context, e job.Event) error {
 func (rt *runtime) Checkpoint(ctx context.Context, c job.Checkpoint) error {
 	rt.Progress()
 	c.Seq += rt.shift
+	wait := rt.patience()
 	return rt.tail(ctx, func(ctx context.Context) error {
-		return rt.w.rooms.Journal.Checkpoint(ctx, rt.r.job.ID, rt.r.claim, c)
+		return wait(rt.w.rooms.Journal.Checkpoint(ctx, rt.r.job.ID, rt.r.claim, c))
 	})
+}
+
+// patience lets a call be repeated while the checkpoint store is away, as it is
+// while Redis is, but for no longer than StorePatience: nothing ends the job's
+// trust meanwhile. Then the attempt fails, and another may be luckier.
+func (rt *runtime) patience() func(error) error {
+	began := time.Now()
+	said := false
+	return func(err error) error {
+		if !errors.Is(err, checkpoint.ErrAway) {
+			return err
+		}
+		if !said {
+			said = true
+			rt.r.log.Warn("checkpoint store away; trying again", zap.Error(err))
+		}
+		if time.Since(began) > rt.w.cfg.StorePatience {
+			return fmt.Errorf("%w: %w", job.ErrRetryable, err)
+		}
+		return fmt.Errorf("%w: %w", job.ErrUnavailable, err)
+	}
 }
 
 // Record implements job.Recorder.
@@ -95,7 +123,7 @@ func (rt *runtime) Record(ctx context.Context, e job.Exchange) error {
 // not.
 func (rt *runtime) tail(ctx context.Context, call func(context.Context) error) error {
 	stopped := func() error { return errors.Join(rt.live(), context.Cause(ctx)) }
-	return insist(ctx, tailFor, stopped, func(ctx context.Context) error {
+	return rt.insist(ctx, tailFor, stopped, func(ctx context.Context) error {
 		if cause := rt.live(); errors.Is(cause, &job.Stop{Kind: job.StopLeaseLost}) {
 			return cause
 		}
@@ -104,11 +132,13 @@ func (rt *runtime) tail(ctx context.Context, call func(context.Context) error) e
 }
 
 // insist repeats a write that Redis does not take: for as long as nothing was
-// stopped, and for a while after that. The write's own context cannot be
-// cancelled: a stop that comes while it is under way must not lose what it
-// carries.
-func insist(ctx context.Context, after time.Duration, stopped func() error, call func(context.Context) error) error {
-	aside := context.WithoutCancel(ctx)
+// stopped, and for a while after that. The write's own context is not cancelled
+// with the job's: a stop that comes while it is under way must not lose what it
+// carries; only when that while is over is it given up, whatever it waits for.
+func (rt *runtime) insist(ctx context.Context, after time.Duration, stopped func() error, call func(context.Context) error) error {
+	aside, release := context.WithCancel(context.WithoutCancel(ctx))
+	defer release()
+	defer rt.onStop(func() { time.AfterFunc(after, release) })()
 	var until time.Time
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
 		err := call(aside)
@@ -119,7 +149,7 @@ func insist(ctx context.Context, after time.Duration, stopped func() error, call
 			if until.IsZero() {
 				until = time.Now().Add(after)
 			}
-			if time.Now().After(until) {
+			if aside.Err() != nil || time.Now().After(until) {
 				return fmt.Errorf("%w: %w", cause, err)
 			}
 		}
@@ -180,7 +210,7 @@ func (rt *runtime) Settle(ctx context.Context, u job.Usage) error {
 	rt.Progress()
 	id := u.CallID
 	u.CallID = rt.booking(id)
-	err := insist(ctx, settleFor, rt.live, func(ctx context.Context) error {
+	err := rt.insist(ctx, settleFor, rt.live, func(ctx context.Context) error {
 		return rt.w.rooms.Money.Settle(ctx, rt.r.job.ID, u)
 	})
 	if err != nil {

@@ -12,7 +12,7 @@ type Kept struct {
 	At time.Time
 	// Grant is the how manieth grant of the job wrote it; 0 when that is not known.
 	Grant int
-	// Size is of the state, Stored of what it takes in Redis, in bytes.
+	// Size is of the state, Stored of what it takes where it is kept, in bytes.
 	Size, Stored int
 	// Sound: it can be read and its checksum matches.
 	Sound bool

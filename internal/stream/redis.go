@@ -15,6 +15,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/rtfm-si/gavel/internal/checkpoint"
 	"github.com/rtfm-si/gavel/internal/job"
 	"github.com/rtfm-si/gavel/internal/rediskit"
 )
@@ -30,6 +31,8 @@ type Config struct {
 	Retention time.Duration
 	// DefaultBudget is a job's budget when it asks for none; 0 means $5.
 	DefaultBudget job.MicroUSD
+	// Outside is where states are kept when it is not in Redis.
+	Outside *checkpoint.Outside
 	// Seen, when set, is the last head that this process has seen of a partition's
 	// gate: a gate that does not know it admits nothing.
 	Seen func(partition int) string
@@ -86,12 +89,21 @@ func (s *Redis) Submit(ctx context.Context, sub job.Submission) (job.Admission, 
 	if err != nil {
 		return job.Admission{}, err
 	}
+	place, err := s.carry(ctx, sub)
+	if err != nil {
+		return job.Admission{}, err
+	}
+	args["place"] = place
 	at := rediskit.Place{Slot: s.partitions.Slot(p), Owner: sub.Owner, Idem: idem(sub)}
 	reply, err := s.submitTwice(ctx, at, args)
 	if err != nil {
 		return job.Admission{}, err
 	}
-	return s.admission(p, sub, reply)
+	done, err := s.admission(p, sub, reply)
+	if err != nil || done.ID != sub.ID {
+		s.uncarry(ctx, place)
+	}
+	return done, err
 }
 
 // submitTwice sends a submit again when its reply was lost: the idempotency key
@@ -214,7 +226,8 @@ func (s *Redis) Promote(ctx context.Context, p int, now time.Time, limit int) (m
 }
 
 // Forget removes the records of a partition whose retention ended before now, a
-// few at a time, and returns how many.
+// few at a time, and what they have outside Redis, and returns how many. Where that
+// store is away the records go all the same, and the rest is swept later.
 func (s *Redis) Forget(ctx context.Context, p int, now time.Time, limit int) (int, error) {
 	cctx, cancel := rediskit.WithCall(ctx)
 	defer cancel()
@@ -223,7 +236,13 @@ func (s *Redis) Forget(ctx context.Context, p int, now time.Time, limit int) (in
 	if err != nil {
 		return 0, rediskit.Unavailable(err)
 	}
-	return int(reply.Int(0)), nil
+	n := int(reply.Int(0))
+	for i := 1; i <= n && s.cfg.Outside != nil; i++ {
+		if err := s.cfg.Outside.Forget(ctx, job.ID(reply.Str(i))); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // Pending counts what waits on a partition's road.

@@ -26,6 +26,9 @@ type Config struct {
 	Shares           `embed:""`
 	TLS              `embed:""`
 
+	settings.Checkpoints `embed:""`
+	CheckpointsSweep     time.Duration `name:"checkpoints-sweep" env:"GAVEL_CHECKPOINTS_SWEEP" default:"1h" help:"How often the store of --checkpoints is looked through for states that no record names, and how long they must have been seen without one before they are removed."`
+
 	Listen        string        `name:"listen" env:"GAVEL_LISTEN" default:"127.0.0.1:8080" help:"Address of the HTTP API."`
 	Hosts         []string      `name:"hosts" env:"GAVEL_HOSTS" help:"Host names answered to, without port; none is any."`
 	KeysFile      string        `name:"keys-file" env:"GAVEL_KEYS_FILE" type:"path" required:"" help:"File of API keys, made with 'gavel keys new'; read again when it changes."`

@@ -8,6 +8,7 @@
 //	config.go  flags and environment
 //	wire.go    the rooms joined
 //	identity.go  whose credentials are taken
+//	forget.go    what goes when its time is over
 //	money.go   windows and caps
 //	drill.go   the last kill drill, for the metrics
 //	audit.go   who seals the audit, with which key

@@ -47,7 +47,11 @@ func Run(ctx context.Context, cfg Config, log *zap.Logger, ready func(addr strin
 	if err != nil {
 		return err
 	}
-	p, err := wire(cfg, fleet, auth, log)
+	outside, err := cfg.Checkpoints.Open(ctx, fleet.Partitions.Fleet)
+	if err != nil {
+		return errors.Join(err, fleet.Clients.Close())
+	}
+	p, err := wire(cfg, fleet, outside, auth, log)
 	if err != nil {
 		return errors.Join(err, fleet.Clients.Close())
 	}

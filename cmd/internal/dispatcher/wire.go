@@ -17,6 +17,7 @@ import (
 	"github.com/rtfm-si/gavel/internal/audit"
 	"github.com/rtfm-si/gavel/internal/beat"
 	"github.com/rtfm-si/gavel/internal/budget"
+	"github.com/rtfm-si/gavel/internal/checkpoint"
 	"github.com/rtfm-si/gavel/internal/console"
 	"github.com/rtfm-si/gavel/internal/control"
 	"github.com/rtfm-si/gavel/internal/job"
@@ -35,6 +36,8 @@ type process struct {
 	fleet settings.Fleet
 	log   *zap.Logger
 	road  *stream.Redis
+	sweep *checkpoint.Sweeper // nil while states are in Redis
+	lost  func() []job.Loss
 	clerk control.Clerk
 	trust control.Authority
 	door  *api.Door
@@ -47,7 +50,7 @@ type process struct {
 }
 
 // wire joins the rooms.
-func wire(cfg Config, fleet settings.Fleet, front access.Front, log *zap.Logger) (*process, error) {
+func wire(cfg Config, fleet settings.Fleet, outside *checkpoint.Outside, front access.Front, log *zap.Logger) (*process, error) {
 	p := &process{cfg: cfg, log: log}
 	var orders *control.Redis
 	p.metrics = telemetry.NewDispatcherMetrics(cfg.Version, func(ctx context.Context) (job.Fleet, error) { return orders.View(ctx) })
@@ -60,10 +63,14 @@ func wire(cfg Config, fleet settings.Fleet, front access.Front, log *zap.Logger)
 		return nil, err
 	}
 	p.road, err = stream.NewRedis(fleet.Runner(), ps, stream.Config{
-		Retention: cfg.Retention, IdempotencyFor: cfg.Idempotency, DefaultBudget: job.MicroUSD(cfg.DefaultBudget), Seen: orders.Seen,
+		Retention: cfg.Retention, IdempotencyFor: cfg.Idempotency, DefaultBudget: job.MicroUSD(cfg.DefaultBudget), Seen: orders.Seen, Outside: outside,
 	})
 	if err != nil {
 		return nil, err
+	}
+	p.lost = orders.Losses
+	if outside != nil {
+		p.sweep = &checkpoint.Sweeper{Outside: outside, Records: p.road, For: cfg.CheckpointsSweep}
 	}
 	p.acts, err = audit.NewRedis(fleet.Runner(), ps)
 	if err != nil {
@@ -168,6 +175,7 @@ func (p *process) serve(ctx context.Context, ln net.Listener) error {
 	wg.Go(func() { p.clerk.Run(aside) })
 	wg.Go(func() { p.trust.Run(aside) })
 	wg.Go(func() { p.forget(aside) })
+	wg.Go(func() { p.sweepStates(aside) })
 	wg.Go(func() { p.money.Run(aside) })
 	wg.Go(func() { p.drills(aside) })
 	wg.Go(func() {
@@ -196,24 +204,4 @@ func (p *process) serve(ctx context.Context, ln net.Listener) error {
 		return fmt.Errorf("serve: %w", err)
 	}
 	return nil
-}
-
-// forget removes what its retention has ended for, a little at a time.
-func (p *process) forget(ctx context.Context) {
-	tick := time.NewTicker(time.Minute)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		for _, part := range p.fleet.Partitions.All() {
-			if n, err := p.road.Forget(ctx, part, time.Now(), 200); err != nil {
-				p.log.Warn("retention not applied", zap.Int("partition", part), zap.Error(err))
-			} else if n > 0 {
-				p.log.Info("ended jobs forgotten", zap.Int("partition", part), zap.Int("jobs", n))
-			}
-		}
-	}
 }

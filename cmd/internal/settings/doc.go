@@ -9,6 +9,7 @@
 //	settings.go  Redis, fleet, lease timing, logs
 //	parse.go     flags and environment
 //	connect.go   from settings to clients
+//	checkpoints.go  where states are kept
 //	private.go   the listener for operators
 //	pair.go      certificates and secrets in files
 //	process.go   signals and exit codes

@@ -20,6 +20,10 @@ type Config struct {
 	settings.Canary  `embed:""`
 	settings.Private `embed:""`
 
+	settings.Checkpoints `embed:""`
+	CheckpointsKept      int           `name:"checkpoints-kept" env:"GAVEL_CHECKPOINTS_KEPT" default:"4" help:"How many of a job's states are kept, the last ones, 1-100."`
+	CheckpointsPatience  time.Duration `name:"checkpoints-patience" env:"GAVEL_CHECKPOINTS_PATIENCE" default:"1m" help:"How long an attempt waits for a store of --checkpoints that is away before it fails and is tried again."`
+
 	ID     string `name:"id" env:"GAVEL_WORKER_ID" help:"Unique name of the worker; default is the host's name and a random part."`
 	Slots  int    `name:"slots" env:"GAVEL_SLOTS" default:"8" help:"Jobs that run at once, 1-10000."`
 	Listen string `name:"listen" env:"GAVEL_WORKER_LISTEN" default:"127.0.0.1:8081" help:"Address of /healthz and /readyz; empty for none."`

@@ -42,7 +42,11 @@ func Run(ctx context.Context, cfg Config, hurry <-chan struct{}, log *zap.Logger
 	if err != nil {
 		return err
 	}
-	p, err := wire(cfg, id, fleet, log)
+	outside, err := cfg.Checkpoints.Open(ctx, fleet.Partitions.Fleet)
+	if err != nil {
+		return errors.Join(err, fleet.Clients.Close())
+	}
+	p, err := wire(cfg, id, fleet, outside, log)
 	if err != nil {
 		return errors.Join(err, fleet.Clients.Close())
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rtfm-si/gavel/internal/beat"
 	"github.com/rtfm-si/gavel/internal/budget"
+	"github.com/rtfm-si/gavel/internal/checkpoint"
 	"github.com/rtfm-si/gavel/internal/control"
 	"github.com/rtfm-si/gavel/internal/execution"
 	"github.com/rtfm-si/gavel/internal/execution/canary"
@@ -48,7 +49,7 @@ type wired struct {
 }
 
 // wire joins the rooms.
-func wire(cfg Config, id string, fleet settings.Fleet, log *zap.Logger) (*wired, error) {
+func wire(cfg Config, id string, fleet settings.Fleet, outside *checkpoint.Outside, log *zap.Logger) (*wired, error) {
 	p := &wired{cfg: cfg, id: id, fleet: fleet, log: log}
 	var self atomic.Pointer[execution.Worker]
 	p.metrics = telemetry.NewWorkerMetrics(cfg.Version, p.state(&self))
@@ -75,7 +76,7 @@ func wire(cfg Config, id string, fleet settings.Fleet, log *zap.Logger) (*wired,
 	if err != nil {
 		return nil, err
 	}
-	journal, err := execution.NewRedis(fleet.Runner(), ps)
+	journal, err := execution.NewRedis(fleet.Runner(), ps, execution.States{Outside: outside, Kept: cfg.CheckpointsKept})
 	if err != nil {
 		return nil, err
 	}
@@ -87,6 +88,7 @@ func wire(cfg Config, id string, fleet settings.Fleet, log *zap.Logger) (*wired,
 		ID: id, Partitions: parts, Slots: cfg.Slots, Poll: cfg.Poll, Trust: cfg.Trust,
 		DrainFinish: cfg.DrainFinish, DrainGrace: cfg.DrainGrace, DrainSettle: cfg.DrainSettle,
 		KillPatience: cfg.KillPatience, Timeout: cfg.JobTimeout, Silence: cfg.JobSilence, Backoff: cfg.Backoff,
+		StorePatience: cfg.CheckpointsPatience,
 	}, execution.Rooms{
 		Road: trusted{p.leases, p.gates}, Ender: p.leases, Keeper: p.keeper, Hints: p.watch, Table: p.leases,
 		Money: meteredMoney{money, p.metrics}, Journal: journal, Meter: p.metrics,

@@ -1,6 +1,7 @@
 -- forget: (the record of a job that is over goes)
 -- Removes records whose retention ended. The time is the caller's; nothing
 -- expires by Redis's clock. It frees memory, so a full Redis must not stop it.
+-- It answers with the ids: what they have outside Redis is the caller's to remove.
 -- KEYS:    over index
 -- MAKES:   job events checkpoints transcript calls reserved owned
 -- ARGV:    before limit
@@ -14,4 +15,4 @@ for _, id in ipairs(ids) do
   redis.call('ZREM', K.index, id)
   redis.call('ZREM', K.over, id)
 end
-return { 'forgotten', #ids }
+return { 'forgotten', #ids, unpack(ids) }

@@ -3,12 +3,13 @@
 -- so that a retry of an accepted submit is answered while the fleet is frozen.
 -- An owner, or a fleet, whose window is used up gets nothing in. One that goes on
 -- from a checkpoint of a job that is over (`from`, `from_seq`) takes that over,
--- with what its owner had answered; who did so is in the audit. `models` are those
+-- with what its owner had answered; who did so is in the audit. A state outside
+-- Redis was copied for the new job, to `place`. `models` are those
 -- that the input names, each between line ends, for selectors.
 -- KEYS:    seq road wake live index alive owned idem audit audit_n
 -- READS:   gate money caps holding
 -- MAKES:   job events checkpoints minute day window
--- ARGV:    id owner submitter kind labels input budget max_attempts timeout digest floor idem_seconds seen from from_seq who models
+-- ARGV:    id owner submitter kind labels input budget max_attempts timeout digest floor idem_seconds seen from from_seq place who models
 -- REPLY:   created exists conflict frozen blocked lost reached gone
 -- INCLUDE: time gate count emit road knows cap audit
 local seen = redis.call('GET', K.idem)
@@ -36,6 +37,7 @@ if A.from ~= '' then
   old = redis.call('HMGET', P.job .. A.from, 'state', 'owner', 'answers')
   kept = redis.call('HGET', P.checkpoints .. A.from, A.from_seq)
   if not kept or old[2] ~= A.owner or (old[1] ~= 'killed' and old[1] ~= 'failed') then return { 'gone' } end
+  if A.place ~= '' then kept = string.match(kept, '^%S+ %S+ %S+ %S+') .. ' ' .. A.place .. '\n' end
 end
 
 local t = now()
