@@ -55,7 +55,7 @@ func build(dir string) error {
 	if raced {
 		args = append(args, "-race")
 	}
-	out, err := exec.Command("go", append(args, "./dispatcher", "./worker", "./gavel")...).CombinedOutput()
+	out, err := exec.Command("go", append(args, "./dispatcher", "./worker", "./gavel", "./testdata/collector")...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}

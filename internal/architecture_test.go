@@ -148,6 +148,15 @@ func TestRedisIsSpokenInFewFiles(t *testing.T) {
 	}
 }
 
+func TestOnlyTelemetryKnowsOpenTelemetry(t *testing.T) {
+	for _, f := range walk(t).product() {
+		for _, imported := range f.imports() {
+			assert.False(t, strings.HasPrefix(imported, "go.opentelemetry.io/") && f.room != "telemetry",
+				"%s imports %s. A room tells telemetry of the span in its context, or an interface of its own; what spans are made of, and where they go, is one room's to know.", f.path, imported)
+		}
+	}
+}
+
 func TestProductCodeImportsNoTestTools(t *testing.T) {
 	for _, f := range walk(t).product() {
 		for _, imported := range f.imports() {

@@ -69,7 +69,7 @@ func (d *Door) answer(ctx context.Context, in *killInput) (*answer[answeredView]
 	if err != nil {
 		return nil, fmt.Errorf("answer: %w", err)
 	}
-	d.log.Info("answer", zap.String("request", requestID(ctx)), zap.String("job", in.ID), zap.String("actor", actor.Subject))
+	d.tell(ctx).Info("answer", zap.String("job", in.ID), zap.String("actor", actor.Subject))
 	return &answer[answeredView]{answeredView{string(j.ID), string(state)}}, nil
 }
 

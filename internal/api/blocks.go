@@ -97,7 +97,7 @@ func (d *Door) block(ctx context.Context, _ *keyAllowed) (*blockedAnswer, error)
 	if b, err = d.cfg.Blocks.Block(deed, permit, b, from(ctx).key); err != nil {
 		return nil, fmt.Errorf("block: %w", err)
 	}
-	d.log.Warn("block", zap.String("request", requestID(ctx)), zap.String("order", string(b.ID)), zap.String("actor", permit.Actor().Subject),
+	d.tell(ctx).Warn("block", zap.String("order", string(b.ID)), zap.String("actor", permit.Actor().Subject),
 		zap.String("on", body.On), zap.String("label", body.Label), zap.String("value", body.Value), zap.String("reason", body.Reason))
 	out := &blockedAnswer{Status: http.StatusOK, Body: viewBlock(b)}
 	if len(b.Missing) > 0 {
@@ -148,7 +148,7 @@ func (d *Door) lift(ctx context.Context, in *liftInput) (*answer[blockView], err
 	if err != nil {
 		return nil, fmt.Errorf("lift: %w", err)
 	}
-	d.log.Warn("lift", zap.String("request", requestID(ctx)), zap.String("order", string(b.ID)), zap.String("actor", permit.Actor().Subject),
+	d.tell(ctx).Warn("lift", zap.String("order", string(b.ID)), zap.String("actor", permit.Actor().Subject),
 		zap.String("reason", body.Reason))
 	return &answer[blockView]{viewBlock(b)}, nil
 }

@@ -207,7 +207,7 @@ func (d *Door) limit(ctx context.Context, owner string, l job.Limits, reason str
 	if err != nil {
 		return nil, fmt.Errorf("set a budget: %w", err)
 	}
-	d.log.Warn("budget-set", zap.String("request", requestID(ctx)), zap.String("actor", permit.Actor().Subject), zap.String("owner", owner),
+	d.tell(ctx).Warn("budget-set", zap.String("actor", permit.Actor().Subject), zap.String("owner", owner),
 		zap.Any("cap_micro_usd", l.Cap), zap.Any("max_running", l.Running), zap.String("reason", reason))
 	return &answer[budgetView]{viewBudget(b)}, nil
 }

@@ -51,6 +51,10 @@ type Config struct {
 	// Answered is told of each answer: the route's pattern, empty for none, and
 	// how long it took; nil for nobody.
 	Answered func(route, method string, status int, took time.Duration)
+	// Trace begins to follow a request that was let in, in the context of the one it
+	// returns, and is told its route and status when it is answered; nil follows
+	// nothing.
+	Trace func(r *http.Request, id string, began time.Time) (traced *http.Request, over func(route string, status int))
 	// Limits are how much it takes of each subject, and at once.
 	Limits Limits
 	// Drilled is told of each drill that was written down; nil for nobody.

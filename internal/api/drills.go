@@ -81,7 +81,7 @@ func (d *Door) drill(ctx context.Context, _ *keyAllowed) (*answer[drillView], er
 		d.cfg.Drilled(dr)
 	}
 	slowest := dr.Slowest()
-	d.log.Info("drill", zap.String("request", requestID(ctx)), zap.String("actor", permit.Actor().Subject), zap.String("reason", body.Reason),
+	d.tell(ctx).Info("drill", zap.String("actor", permit.Actor().Subject), zap.String("reason", body.Reason),
 		zap.Bool("passed", dr.Passed()), zap.Int("canaries", len(dr.Canaries)), zap.Int("stopped", dr.Stopped()),
 		zap.String("slowest", slowest.Worker), zap.Duration("took", slowest.Took))
 	return &answer[drillView]{viewDrill(dr)}, nil

@@ -38,10 +38,10 @@ func (d *Door) problemOf(ctx context.Context, err error) *Problem {
 		return p
 	}
 	if p := ofRedis(err); p != nil {
-		d.log.Warn("redis did not answer", zap.String("request", requestID(ctx)), zap.Error(err))
+		d.tell(ctx).Warn("redis did not answer", zap.Error(err))
 		return p
 	}
-	d.log.Error("internal error", zap.String("request", requestID(ctx)), zap.Error(err))
+	d.tell(ctx).Error("internal error", zap.Error(err))
 	return problem(http.StatusInternalServerError, typeInternal, "Internal error",
 		"Something failed that should not have. Give the X-Request-Id of this answer to whoever runs the fleet.")
 }
@@ -208,6 +208,6 @@ func (d *Door) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(p); err != nil {
-		d.log.Debug("the caller left before its answer", zap.String("request", requestID(r.Context())), zap.Error(err))
+		d.tell(r.Context()).Debug("the caller left before its answer", zap.Error(err))
 	}
 }

@@ -173,8 +173,8 @@ func (s *eventStream) more(ctx context.Context, out *eventWriter, had int) ([]jo
 
 func (s *eventStream) trouble(ctx context.Context, err error) {
 	if ctx.Err() == nil {
-		s.door.log.Info("an event stream ended early; its client will come again",
-			zap.String("request", requestID(ctx)), zap.String("job", string(s.job)), zap.Error(err))
+		s.door.tell(ctx).Info("an event stream ended early; its client will come again",
+			zap.String("job", string(s.job)), zap.Error(err))
 	}
 }
 

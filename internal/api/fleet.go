@@ -94,7 +94,7 @@ func (d *Door) freeze(ctx context.Context, _ *keyAllowed) (*answer[gateView], er
 	if err != nil {
 		return nil, fmt.Errorf("freeze: %w", err)
 	}
-	d.log.Warn("freeze", zap.String("request", requestID(ctx)), zap.String("actor", permit.Actor().Subject),
+	d.tell(ctx).Warn("freeze", zap.String("actor", permit.Actor().Subject),
 		zap.String("reason", body.Reason), zap.String("incident", body.Incident), zap.Strings("heads", g.Heads))
 	return &answer[gateView]{viewGate(g)}, nil
 }
@@ -124,7 +124,7 @@ func (d *Door) thaw(ctx context.Context, _ *keyAllowed) (*answer[gateView], erro
 	if err != nil {
 		return nil, fmt.Errorf("thaw: %w", err)
 	}
-	d.log.Warn("thaw", zap.String("request", requestID(ctx)), zap.String("actor", permit.Actor().Subject),
+	d.tell(ctx).Warn("thaw", zap.String("actor", permit.Actor().Subject),
 		zap.String("reason", body.Reason), zap.Strings("heads", g.Heads), zap.Float64("rate", body.Rate), zap.Duration("for", how.For))
 	return &answer[gateView]{viewGate(g)}, nil
 }
@@ -147,7 +147,7 @@ func (d *Door) adopt(ctx context.Context, _ *keyAllowed) (*answer[gateView], err
 	if err != nil {
 		return nil, fmt.Errorf("adopt: %w", err)
 	}
-	d.log.Warn("adopt", zap.String("request", requestID(ctx)), zap.String("actor", permit.Actor().Subject),
+	d.tell(ctx).Warn("adopt", zap.String("actor", permit.Actor().Subject),
 		zap.String("reason", body.Reason), zap.Strings("heads", g.Heads))
 	return &answer[gateView]{viewGate(g)}, nil
 }

@@ -85,8 +85,7 @@ func (d *Door) follow(ctx context.Context, w http.ResponseWriter, r job.Receipt,
 		next, err := d.cfg.Orders.Receipt(ctx, r.Order.ID)
 		if err != nil {
 			if ctx.Err() == nil {
-				d.log.Info("an order's stream ended early; its client will come again",
-					zap.String("request", requestID(ctx)), zap.String("order", string(r.Order.ID)), zap.Error(err))
+				d.tell(ctx).Info("an order's stream ended early; its client will come again", zap.String("order", string(r.Order.ID)), zap.Error(err))
 			}
 			return
 		}

@@ -21,6 +21,7 @@ import (
 
 	"github.com/rtfm-si/gavel/internal/access"
 	"github.com/rtfm-si/gavel/internal/job"
+	"github.com/rtfm-si/gavel/internal/telemetry"
 )
 
 const (
@@ -63,7 +64,8 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	head.Set("Cache-Control", "no-store")
 	head.Set("X-Content-Type-Options", "nosniff")
 	t := &tracked{ResponseWriter: w}
-	defer d.counted(t, r, time.Now())
+	began := time.Now()
+	defer d.counted(t, r, began)
 	defer d.recovered(t, r)
 
 	if err := d.admit(w, r, a); err != nil {
@@ -76,7 +78,23 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer leave()
+	d.routed(t, r, began)
+}
+
+// routed lets the route of a request answer it, and whoever follows requests see.
+func (d *Door) routed(t *tracked, r *http.Request, began time.Time) {
+	if d.cfg.Trace == nil {
+		d.routes.ServeHTTP(t, r)
+		return
+	}
+	r, over := d.cfg.Trace(r, requestID(r.Context()), began)
+	defer func() { over(d.routeOf(r), cmp.Or(t.status, http.StatusOK)) }()
 	d.routes.ServeHTTP(t, r)
+}
+
+// tell is the log of what happens for a request.
+func (d *Door) tell(ctx context.Context) *zap.Logger {
+	return d.log.With(append(telemetry.Fields(ctx), zap.String("request", requestID(ctx)))...)
 }
 
 // tracked remembers whether an answer has begun.
@@ -122,10 +140,10 @@ func (d *Door) recovered(w *tracked, r *http.Request) {
 		return
 	}
 	if w.begun {
-		d.log.Error("a route panicked in its answer", zap.String("request", requestID(r.Context())), zap.Any("panic", v), zap.ByteString("stack", debug.Stack()))
+		d.tell(r.Context()).Error("a route panicked in its answer", zap.Any("panic", v), zap.ByteString("stack", debug.Stack()))
 		panic(http.ErrAbortHandler)
 	}
-	d.log.Error("a route panicked", zap.String("request", requestID(r.Context())), zap.Any("panic", v), zap.ByteString("stack", debug.Stack()))
+	d.tell(r.Context()).Error("a route panicked", zap.Any("panic", v), zap.ByteString("stack", debug.Stack()))
 	d.refuse(w, r, fmt.Errorf("panic: %v", v))
 }
 

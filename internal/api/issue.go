@@ -235,7 +235,7 @@ func (d *Door) issue(ctx context.Context, _ *keyAllowed) (*receipted, error) {
 		}
 		o.Check = "preview"
 	}
-	r, err := d.cfg.Orders.KillAll(deed, permit, o, from(ctx).key)
+	r, err := ordered(deed, permit, o, d.cfg.Orders.KillAll)
 	if err != nil {
 		return nil, fmt.Errorf("issue the order: %w", err)
 	}
@@ -245,15 +245,15 @@ func (d *Door) issue(ctx context.Context, _ *keyAllowed) (*receipted, error) {
 
 func (d *Door) logOrder(ctx context.Context, o job.Order, r job.Receipt) {
 	about := []zap.Field{
-		zap.String("request", requestID(ctx)), zap.String("order", string(r.Order.ID)), zap.Time("at", o.RequestedAt),
+		zap.String("order", string(r.Order.ID)), zap.Time("at", o.RequestedAt),
 		zap.String("actor", o.Actor), zap.String("reason", o.Reason), zap.String("incident", o.Incident),
 		zap.String("scope", string(o.Scope.Kind)), zap.Bool("freeze", o.Freeze), zap.String("check", o.Check),
 		zap.Int64("expected", o.Expected), zap.Int64("targeted", r.Tally.Targeted), zap.Int64("waiting", r.Tally.Waiting),
 	}
 	if o.Check == "break-glass" {
-		d.log.Warn("BREAK GLASS: an order was issued without a preview", about...)
+		d.tell(ctx).Warn("BREAK GLASS: an order was issued without a preview", about...)
 	}
-	d.log.Warn("order", about...)
+	d.tell(ctx).Warn("order", about...)
 }
 
 func (b issueBody) check() error {

@@ -107,7 +107,7 @@ func (d *Door) createKey(ctx context.Context, _ *keyAllowed) (*answer[madeView],
 	if err != nil {
 		return nil, fmt.Errorf("create a key: %w", err)
 	}
-	d.log.Warn("key-create", zap.String("request", requestID(ctx)), zap.String("actor", permit.Actor().Subject), zap.String("key", k.ID),
+	d.tell(ctx).Warn("key-create", zap.String("actor", permit.Actor().Subject), zap.String("key", k.ID),
 		zap.String("subject", k.Subject), zap.String("owner", k.Owner), zap.Any("roles", k.Roles))
 	return &answer[madeView]{madeView{secret, viewKey(k)}}, nil
 }
@@ -151,7 +151,7 @@ func (d *Door) revokeKey(ctx context.Context, in *revokeInput) (*answer[revokedV
 	if err := d.cfg.Keys.Revoke(deed, permit, in.ID, body.Reason, from(ctx).key); err != nil {
 		return nil, fmt.Errorf("revoke a key: %w", err)
 	}
-	d.log.Warn("key-revoke", zap.String("request", requestID(ctx)), zap.String("actor", permit.Actor().Subject), zap.String("key", in.ID),
+	d.tell(ctx).Warn("key-revoke", zap.String("actor", permit.Actor().Subject), zap.String("key", in.ID),
 		zap.String("reason", body.Reason))
 	return &answer[revokedView]{revokedView{in.ID, true}}, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rtfm-si/gavel/internal/access"
 	"github.com/rtfm-si/gavel/internal/job"
+	"github.com/rtfm-si/gavel/internal/telemetry"
 )
 
 const (
@@ -77,13 +78,27 @@ func (d *Door) kill(ctx context.Context, in *killInput) (*receipted, error) {
 		return nil, err
 	}
 	o := job.Order{Scope: permit.Scope(), Actor: permit.Actor().Subject, Reason: body.Reason, Incident: body.Incident, AllowResume: body.AllowResume, RequestedAt: requested}
-	r, err := d.cfg.Orders.Kill(deed, permit, o, from(ctx).key)
+	r, err := ordered(deed, permit, o, d.cfg.Orders.Kill)
 	if err != nil {
 		return nil, fmt.Errorf("kill: %w", err)
 	}
-	d.log.Info("kill", zap.String("request", requestID(ctx)), zap.String("job", in.ID), zap.String("order", string(r.Order.ID)),
+	d.tell(ctx).Info("kill", zap.String("job", in.ID), zap.String("order", string(r.Order.ID)),
 		zap.Time("at", requested), zap.String("actor", o.Actor), zap.String("reason", o.Reason), zap.String("verdict", string(r.Verdict)))
 	return d.ofJob(ctx, permit, r, body.Wait), nil
+}
+
+// ordered has an order recorded, under the caller's key. What it stops can find the
+// span of that, and with it who asked.
+func ordered(
+	deed context.Context, p access.Permit, o job.Order, record func(context.Context, access.Permit, job.Order, string) (job.Receipt, error),
+) (job.Receipt, error) {
+	deed, over := telemetry.Begin(deed, "order")
+	o.Trace = telemetry.Traceparent(deed)
+	telemetry.Note(deed, "gavel.scope", string(o.Scope.Kind))
+	r, err := record(deed, p, o, from(deed).key)
+	telemetry.Note(deed, "gavel.order", string(r.Order.ID))
+	over(err)
+	return r, err
 }
 
 // mayKill returns the permit to kill one job. An owner's job is not read first:
@@ -146,11 +161,11 @@ func (d *Door) killAll(ctx context.Context, _ *keyAllowed) (*receipted, error) {
 		Scope: permit.Scope(), Actor: permit.Actor().Subject, Reason: body.Reason, Incident: body.Incident,
 		Freeze: body.freeze(), AllowResume: body.AllowResume, RequestedAt: requested, Check: "confirm",
 	}
-	r, err := d.cfg.Orders.KillAll(deed, permit, o, from(ctx).key)
+	r, err := ordered(deed, permit, o, d.cfg.Orders.KillAll)
 	if err != nil {
 		return nil, fmt.Errorf("kill all: %w", err)
 	}
-	d.log.Warn("kill-all", zap.String("request", requestID(ctx)), zap.String("order", string(r.Order.ID)),
+	d.tell(ctx).Warn("kill-all", zap.String("order", string(r.Order.ID)),
 		zap.Time("at", requested), zap.String("actor", o.Actor), zap.String("reason", o.Reason), zap.String("incident", o.Incident),
 		zap.String("scope", body.Scope), zap.String("owner", body.Owner), zap.Bool("freeze", o.Freeze),
 		zap.Int64("targeted", r.Tally.Targeted), zap.Int64("waiting", r.Tally.Waiting))
@@ -234,7 +249,7 @@ func (d *Door) note(ctx context.Context, rule string, e job.AuditEntry, answer e
 	if err := d.cfg.Audit.Deny(ctx, e); err != nil {
 		return fmt.Errorf("write a denied act into the audit: %w", err)
 	}
-	d.log.Warn("denied", zap.String("request", requestID(ctx)), zap.String("act", e.Act), zap.String("rule", rule),
+	d.tell(ctx).Warn("denied", zap.String("act", e.Act), zap.String("rule", rule),
 		zap.String("actor", actor.Subject), zap.String("subject", e.Fields["subject"]))
 	return answer
 }

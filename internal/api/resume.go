@@ -13,6 +13,7 @@ import (
 
 	"github.com/rtfm-si/gavel/internal/access"
 	"github.com/rtfm-si/gavel/internal/job"
+	"github.com/rtfm-si/gavel/internal/telemetry"
 )
 
 type resumeBody struct {
@@ -90,7 +91,9 @@ func (d *Door) bringBack(deed context.Context, j job.Job, body resumeBody) (*res
 	if err != nil {
 		return nil, fmt.Errorf("resume: %w", err)
 	}
-	d.log.Info("resume", zap.String("request", requestID(deed)), zap.String("job", string(j.ID)), zap.String("actor", actor.Subject),
+	telemetry.Note(deed, "gavel.job", string(j.ID))
+	telemetry.Link(deed, j.Trace, "the job")
+	d.tell(deed).Info("resume", zap.String("job", string(j.ID)), zap.String("actor", actor.Subject),
 		zap.Int64("budget_micro_usd", body.Budget), zap.String("state", string(state)))
 	return &resumed{Status: http.StatusOK, Body: resumedView{ID: string(j.ID), State: string(state)}}, nil
 }
@@ -124,11 +127,13 @@ func (d *Door) goOn(deed context.Context, j job.Job, body resumeBody) (*resumed,
 	if err != nil {
 		return nil, fmt.Errorf("resume: %w", err)
 	}
+	noted(deed, done.ID, s)
+	telemetry.Link(deed, j.Trace, "the job it goes on from")
 	out := &resumed{Status: http.StatusAccepted, Location: "/v1/jobs/" + string(done.ID), Body: resumedView{
 		ID: string(done.ID), State: string(job.Queued), ResumedFrom: string(j.ID), Seq: seq, Created: done.Created,
 	}}
 	if done.Created {
-		d.log.Info("resume", zap.String("request", requestID(deed)), zap.String("job", string(done.ID)), zap.String("from", string(j.ID)),
+		d.tell(deed).Info("resume", zap.String("job", string(done.ID)), zap.String("from", string(j.ID)),
 			zap.Uint64("checkpoint", seq), zap.String("actor", actor.Subject))
 		return out, nil
 	}

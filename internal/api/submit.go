@@ -16,6 +16,7 @@ import (
 
 	"github.com/rtfm-si/gavel/internal/access"
 	"github.com/rtfm-si/gavel/internal/job"
+	"github.com/rtfm-si/gavel/internal/telemetry"
 )
 
 // Bounds of a submission beyond those that job has.
@@ -66,6 +67,7 @@ func (d *Door) submit(ctx context.Context, _ *keyRequired) (*submitted, error) {
 	if err != nil {
 		return nil, fmt.Errorf("submit: %w", err)
 	}
+	noted(ctx, done.ID, s)
 	out := &submitted{Status: http.StatusAccepted, Location: "/v1/jobs/" + string(done.ID), Body: acceptedView{string(done.ID), done.Created}}
 	if !done.Created {
 		out.Status = http.StatusOK
@@ -99,13 +101,20 @@ func (d *Door) submission(ctx context.Context, b submitBody) (job.Submission, er
 	s := job.Submission{
 		Owner: owner, Submitter: asked.actor.Subject, Kind: b.Kind, Labels: b.Labels, Input: input,
 		Budget: job.MicroUSD(b.Budget), MaxAttempts: b.MaxAttempts, Timeout: time.Duration(b.Timeout) * time.Second,
-		IdempotencyKey: asked.key,
+		IdempotencyKey: asked.key, Trace: telemetry.Traceparent(ctx),
 	}
 	s.Digest = digest(s)
 	if named := d.cfg.Models[b.Kind]; named != nil {
 		s.Models = named(input)
 	}
 	return s, nil
+}
+
+// noted says in the request's span which job it made.
+func noted(ctx context.Context, id job.ID, s job.Submission) {
+	telemetry.Note(ctx, "gavel.job", string(id))
+	telemetry.Note(ctx, "gavel.owner", s.Owner)
+	telemetry.Note(ctx, "gavel.kind", s.Kind)
 }
 
 func (b submitBody) inBounds() error {

@@ -103,7 +103,7 @@ func (y *yard) submit(ctx context.Context) error {
 		y.which[id] = i
 		reply, err := y.script(ctx, "submit", rediskit.Place{Job: string(id), Owner: "ann", Idem: fmt.Sprint(i)}, rediskit.Args{
 			"id": string(id), "owner": "ann", "submitter": "ann", "kind": "talk", "labels": "{}", "input": "{}", "budget": int64(y.limits.job),
-			"max_attempts": 3, "timeout": 0, "digest": "d", "floor": 0, "idem_seconds": 60, "seen": "", "from": "", "from_seq": "", "place": "", "who": "", "models": "",
+			"max_attempts": 3, "timeout": 0, "digest": "d", "floor": 0, "idem_seconds": 60, "seen": "", "from": "", "from_seq": "", "place": "", "who": "", "models": "", "trace": "",
 		})
 		if err != nil || reply.Word != "created" && reply.Word != "reached" {
 			return fmt.Errorf("submit: %v %w", reply, err)

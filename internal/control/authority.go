@@ -190,7 +190,7 @@ func (c *Redis) orderAgain(ctx context.Context, p int, s standingOrder) error {
 		_, err := c.again(ctx, "order", onOrder(c.partitions.Slot(p), o.ID), rediskit.Args{
 			"id": string(o.ID), "job": string(o.Scope.Job), "must_own": "", "must_have_submitted": "", "actor": o.Actor,
 			"reason": o.Reason, "incident": o.Incident, "requested": rediskit.Micros(o.RequestedAt), "who": s.who, "at": s.at,
-			"allow_resume": yes(o.AllowResume),
+			"allow_resume": yes(o.AllowResume), "trace": o.Trace,
 		})
 		return err
 	case job.ScopeSelector:

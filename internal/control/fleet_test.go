@@ -82,7 +82,7 @@ func (f *fleet) submit(ctx context.Context, owner, kind, labels string) (job.ID,
 	}
 	reply, err := f.script(ctx, "submit", rediskit.Place{Slot: f.ps.Slot(p), Owner: owner, Idem: string(id)}, rediskit.Args{
 		"id": string(id), "owner": owner, "submitter": owner, "kind": kind, "labels": labels, "input": "{}", "budget": 1000,
-		"max_attempts": 3, "timeout": 0, "digest": "d", "floor": 0, "idem_seconds": 600, "seen": "", "from": "", "from_seq": "", "place": "", "who": "", "models": "",
+		"max_attempts": 3, "timeout": 0, "digest": "d", "floor": 0, "idem_seconds": 600, "seen": "", "from": "", "from_seq": "", "place": "", "who": "", "models": "", "trace": "",
 	})
 	if err != nil {
 		return "", "", err

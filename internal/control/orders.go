@@ -44,7 +44,7 @@ func (c *Redis) Kill(ctx context.Context, p access.Permit, o job.Order, key stri
 		"id": string(id), "job": string(scope.Job), "must_own": p.MustOwn(), "must_have_submitted": p.MustHaveSubmitted(),
 		"actor": p.Actor().Subject, "reason": o.Reason, "incident": o.Incident,
 		"requested": rediskit.Micros(o.RequestedAt), "who": p.Who(), "at": "",
-		"allow_resume": yes(o.AllowResume),
+		"allow_resume": yes(o.AllowResume), "trace": o.Trace,
 	})
 	if err != nil {
 		return job.Receipt{}, fmt.Errorf("record the order: %w", err)
@@ -138,7 +138,7 @@ func (c *Redis) recordAt(ctx context.Context, p int, o job.Order, s standingOrde
 		"id": string(o.ID), "scope": string(o.Scope.Kind), "owner": o.Scope.Owner, "actor": o.Actor, "reason": o.Reason,
 		"incident": o.Incident, "requested": rediskit.Micros(o.RequestedAt), "freeze": cmp.Or(yes(o.Freeze), "0"), "mark": rand.Text(),
 		"at": s.at, "h": s.h, "who": s.who, "check": o.Check, "expected": o.Expected,
-		"allow_resume": yes(o.AllowResume),
+		"allow_resume": yes(o.AllowResume), "trace": o.Trace,
 	})
 	if err != nil {
 		return err

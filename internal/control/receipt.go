@@ -252,7 +252,7 @@ func orderFrom(id job.ID, f map[string]string) job.Order {
 		ID:    id,
 		Scope: job.Scope{Kind: job.ScopeKind(f["scope"]), Job: job.ID(f["job"]), Owner: scopeOwner(f), Selector: selectorFrom(f["selector"])},
 		Actor: f["actor"], Reason: f["reason"], Incident: f["incident"], Freeze: f["freeze"] == "1",
-		ByAdmin: byAdmin(f), Check: f["check"], Expected: rediskit.Number(f["expected"]), AllowResume: f["allow_resume"] == "1",
+		ByAdmin: byAdmin(f), Check: f["check"], Expected: rediskit.Number(f["expected"]), AllowResume: f["allow_resume"] == "1", Trace: f["trace"],
 		RequestedAt: rediskit.Time(f["requested"]), RecordedAt: rediskit.Time(f["at"]),
 	}
 }

@@ -162,8 +162,8 @@ func (c *Redis) selectAt(ctx context.Context, p int, o job.Order, s standingOrde
 	reply, err := c.again(ctx, "select", rediskit.Place{Slot: c.partitions.Slot(p), Order: string(o.ID)}, rediskit.Args{
 		"id": string(o.ID), "selector": s.selector, "actor": o.Actor, "reason": o.Reason, "incident": o.Incident,
 		"requested": rediskit.Micros(o.RequestedAt), "who": s.who, "check": o.Check, "expected": o.Expected,
-		"allow_resume": yes(o.AllowResume),
-		"at":           s.at, "h": s.h,
+		"allow_resume": yes(o.AllowResume), "trace": o.Trace,
+		"at": s.at, "h": s.h,
 	})
 	if err != nil {
 		return "", err

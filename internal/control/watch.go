@@ -170,7 +170,7 @@ func hintFrom(p int, values map[string]any) job.Hint {
 	o := job.Order{
 		ID:    job.ID(text("order")),
 		Scope: job.Scope{Kind: job.ScopeKind(text("scope")), Job: job.ID(text("job")), Owner: text("owner")},
-		Actor: text("actor"), Reason: text("reason"),
+		Actor: text("actor"), Reason: text("reason"), Trace: text("trace"),
 	}
 	if o.Scope.Kind != job.ScopeJob {
 		h, err := strconv.ParseUint(text("h"), 10, 64)

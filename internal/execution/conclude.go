@@ -1,6 +1,7 @@
 package execution
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,12 +28,14 @@ func (w *Worker) conclude(ctx context.Context, r *run, result job.Result, err er
 		ended, werr := end(context.WithoutCancel(ctx), e)
 		if werr == nil {
 			w.count(r, verb, ended, e.Cause)
+			r.over(verb, e.Cause, ended)
 			r.log.Info("job "+string(ended.State), zap.String("by", verb), zap.String("cause", e.Cause),
 				zap.String("order", string(ended.Order)), zap.NamedError("work", err))
 			return
 		}
 		if !errors.Is(werr, job.ErrUnavailable) {
 			w.rooms.Meter.Refused()
+			r.over("lost", e.Cause, job.Ended{})
 			r.log.Warn("claim already ended elsewhere; nothing written", zap.String("by", verb), zap.Error(werr))
 			return
 		}
@@ -47,6 +50,18 @@ func (w *Worker) count(r *run, verb string, ended job.Ended, cause string) {
 	if ended.Steps != nil {
 		w.rooms.Meter.Killed(r.killedBy(), *ended.Steps)
 	}
+}
+
+// over ends the trail. Redis names the order's, and the hint did if that answer
+// was lost.
+func (r *run) over(how, cause string, e job.Ended) {
+	if e.Order != "" {
+		cause = string(job.StopKilled)
+		r.mu.Lock()
+		e.Trace = cmp.Or(e.Trace, r.trace)
+		r.mu.Unlock()
+	}
+	r.trail.Ended(how, cause, e)
 }
 
 // killedBy is the scope of the order that was heard.

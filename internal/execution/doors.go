@@ -92,6 +92,43 @@ func (noMeter) Ended(string, job.State, string)     {}
 func (noMeter) Refused()                            {}
 func (noMeter) Killed(job.ScopeKind, job.KillSteps) {}
 
+// Tracer follows runs from process to process.
+type Tracer interface {
+	// Run begins the trail of a claim that was asked for at a time. ctx carries it
+	// from then on.
+	Run(ctx context.Context, g job.Granted, asked time.Time) (context.Context, Trail)
+}
+
+// Trail is what one claim leaves for who looks at it later. Its methods MUST NOT
+// block.
+type Trail interface {
+	// Event: something of that type happened. What it said is not for a trail.
+	Event(kind string)
+	// Saved: a checkpoint was accepted.
+	Saved(c job.Checkpoint)
+	// Reserved: a paid call may be made. Settled: it was booked.
+	Reserved(c job.Call)
+	Settled(u job.Usage)
+	// Ended: the claim ended by finish, retry, release or park, or was lost or left
+	// behind; the last that is told, and the first where it is told twice.
+	Ended(how, cause string, e job.Ended)
+}
+
+// noTracer follows nothing.
+type noTracer struct{}
+
+func (noTracer) Run(ctx context.Context, _ job.Granted, _ time.Time) (context.Context, Trail) {
+	return ctx, noTrail{}
+}
+
+type noTrail struct{}
+
+func (noTrail) Event(string)                    {}
+func (noTrail) Saved(job.Checkpoint)            {}
+func (noTrail) Reserved(job.Call)               {}
+func (noTrail) Settled(job.Usage)               {}
+func (noTrail) Ended(string, string, job.Ended) {}
+
 // Config is a worker's settings. The zero value of each field has the default
 // that is named.
 type Config struct {

@@ -66,6 +66,7 @@ func (w *Worker) leave(ctx context.Context, took time.Duration) error {
 	behind := map[job.ID]job.Claim{}
 	for _, r := range w.all() {
 		behind[r.job.ID] = r.claim
+		r.over("left behind", string(job.StopDraining), job.Ended{})
 		r.log.Warn("work did not return in time; its lease runs out", zap.Bool("returned", !r.times().returned.IsZero()))
 	}
 	var errs []error

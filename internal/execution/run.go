@@ -12,6 +12,7 @@ import (
 
 	"github.com/rtfm-si/gavel/internal/clock"
 	"github.com/rtfm-si/gavel/internal/job"
+	"github.com/rtfm-si/gavel/internal/telemetry"
 )
 
 // run is one claim on its way to one outcome.
@@ -20,6 +21,7 @@ type run struct {
 	claim  job.Claim
 	cancel context.CancelCauseFunc
 	log    *zap.Logger
+	trail  Trail
 	// progress holds at most one sign of life that the watchdog has not seen.
 	progress chan struct{}
 	// listen is called once, when a kill was heard.
@@ -32,6 +34,7 @@ type run struct {
 	sign  time.Time     // the last sign of life
 	deaf  bool
 	scope job.ScopeKind // of the order that killed it
+	trace string        // of the same
 }
 
 // killTimes are the steps of a kill on this worker, zero while not reached.
@@ -40,11 +43,12 @@ type killTimes struct{ delivered, cancelled, returned time.Time }
 // start takes charge of a job that was granted by a call sent at since, and
 // runs it in a goroutine of its own. The slot comes back when that ends. What
 // ends the taking does not end the run: it has its own causes.
-func (w *Worker) start(taking context.Context, g job.Granted, since clock.Instant) {
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(taking))
+func (w *Worker) start(taking context.Context, g job.Granted, since clock.Instant, asked time.Time) {
+	ctx, trail := w.rooms.Tracer.Run(context.WithoutCancel(taking), g, asked)
+	ctx, cancel := context.WithCancelCause(ctx)
 	r := &run{
-		job: g.Job, claim: g.Claim, cancel: cancel, progress: make(chan struct{}, 1), gone: make(chan struct{}), sign: time.Now(),
-		log: w.log.With(zap.String("job", string(g.Job.ID)), zap.String("epoch", g.Claim.Epoch)),
+		job: g.Job, claim: g.Claim, cancel: cancel, progress: make(chan struct{}, 1), gone: make(chan struct{}), sign: time.Now(), trail: trail,
+		log: w.log.With(append(telemetry.Fields(ctx), zap.String("job", string(g.Job.ID)), zap.String("epoch", g.Claim.Epoch))...),
 	}
 	r.listen = func() { w.awaitReturn(ctx, r) }
 	w.rooms.Keeper.Hold(g.Job.ID, g.Claim, since, r.stop)
@@ -182,7 +186,7 @@ func (r *run) stop(cause error) {
 		heard = r.kill.delivered.IsZero()
 		if heard {
 			r.kill.delivered = now
-			r.scope = s.Scope
+			r.scope, r.trace = s.Scope, s.Trace
 		}
 		r.mu.Unlock()
 	}
@@ -191,6 +195,7 @@ func (r *run) stop(cause error) {
 		r.mu.Lock()
 		r.kill.cancelled = time.Now()
 		r.mu.Unlock()
+		r.trail.Event("kill.delivered")
 		r.log.Info("kill delivered", zap.String("order", string(s.Order)), zap.String("actor", s.Actor), zap.String("reason", s.Reason))
 		r.listen()
 	}

@@ -69,6 +69,7 @@ func (rt *runtime) Event(ctx context.Context, e job.Event) error {
 		return fmt.Errorf("%w: type %q with %d bytes; want a type and a JSON value of at most %d bytes", ErrBadEvent, e.Type, len(e.Data), MaxEvent)
 	}
 	rt.Progress()
+	rt.r.trail.Event(e.Type)
 	nonce := rand.Text()
 	return rt.tail(ctx, func(ctx context.Context) error {
 		return rt.w.rooms.Journal.Event(ctx, rt.r.job.ID, rt.r.claim, nonce, e)
@@ -80,9 +81,13 @@ func (rt *runtime) Checkpoint(ctx context.Context, c job.Checkpoint) error {
 	rt.Progress()
 	c.Seq += rt.shift
 	wait := rt.patience()
-	return rt.tail(ctx, func(ctx context.Context) error {
+	err := rt.tail(ctx, func(ctx context.Context) error {
 		return wait(rt.w.rooms.Journal.Checkpoint(ctx, rt.r.job.ID, rt.r.claim, c))
 	})
+	if err == nil {
+		rt.r.trail.Saved(c)
+	}
+	return err
 }
 
 // patience lets a call be repeated while the checkpoint store is away, as it is
@@ -187,6 +192,7 @@ func (rt *runtime) Reserve(ctx context.Context, c job.Call) (job.Permit, error) 
 	if err != nil {
 		return nil, rt.fence(err)
 	}
+	rt.r.trail.Reserved(c)
 	return permit{live: rt.trusted, sent: sent, age: rt.w.cfg.PermitAge}, nil
 }
 
@@ -218,6 +224,7 @@ func (rt *runtime) Settle(ctx context.Context, u job.Usage) error {
 			zap.String("call", u.CallID), zap.Int64("micro_usd", int64(u.Cost)), zap.Error(err))
 		return err
 	}
+	rt.r.trail.Settled(u)
 	rt.mu.Lock()
 	rt.calls[id]++
 	rt.mu.Unlock()

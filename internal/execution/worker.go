@@ -25,7 +25,8 @@ type Rooms struct {
 	Table   Table
 	Money   Money
 	Journal Journal
-	Meter   Meter // nil counts nothing
+	Meter   Meter  // nil counts nothing
+	Tracer  Tracer // nil follows nothing
 }
 
 // Worker runs jobs. Make one with [New], run it once with [Worker.Run].
@@ -81,6 +82,9 @@ func New(cfg Config, rooms Rooms, executors map[string]job.Executor, log *zap.Lo
 	}
 	if rooms.Meter == nil {
 		rooms.Meter = noMeter{}
+	}
+	if rooms.Tracer == nil {
+		rooms.Tracer = noTracer{}
 	}
 	w := &Worker{
 		cfg: cfg, rooms: rooms, executors: executors, log: log.With(zap.String("worker", cfg.ID)),
@@ -191,13 +195,13 @@ func (w *Worker) acquireMore(n int) int {
 func (w *Worker) grant(ctx context.Context, p, slots int) (got int, more bool) {
 	nonce := rand.Text()
 	mark := w.rooms.Hints.Mark()
-	sent := clock.Now()
+	sent, asked := clock.Now(), time.Now()
 	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		granted, more, err := w.rooms.Road.Grant(context.WithoutCancel(ctx), p, nonce, slots)
 		if err == nil {
 			w.rooms.Meter.Granted(len(granted))
 			for _, g := range granted {
-				w.start(ctx, g, sent)
+				w.start(ctx, g, sent, asked)
 			}
 			for _, h := range w.rooms.Hints.Since(mark) {
 				w.Deliver(h)
@@ -243,7 +247,7 @@ func pause(ctx context.Context, d time.Duration) {
 // Deliver passes an order on to the runs it covers. (A gap in the hints is for
 // the keeper: it asks for a renewal of everything.)
 func (w *Worker) Deliver(h job.Hint) {
-	stop := &job.Stop{Kind: job.StopKilled, Order: h.Order.ID, Actor: h.Order.Actor, Reason: h.Order.Reason, Scope: h.Wide}
+	stop := &job.Stop{Kind: job.StopKilled, Order: h.Order.ID, Actor: h.Order.Actor, Reason: h.Order.Reason, Trace: h.Order.Trace, Scope: h.Wide}
 	runs := w.covered(h)
 	for i, r := range runs {
 		if len(runs) > 1 {

@@ -32,6 +32,8 @@ type Stop struct {
 	// Order, Actor and Reason are set for StopKilled.
 	Order         ID
 	Actor, Reason string
+	// Trace is the span that ordered it, empty when that is not known.
+	Trace string
 	// Scope is that of the order, empty when the kill was learned from a renewal.
 	Scope ScopeKind
 	// Detail explains the other kinds.

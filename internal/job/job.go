@@ -31,6 +31,9 @@ type Submission struct {
 	From    ID
 	FromSeq uint64
 	Who     []byte
+	// Trace is the span that asked for the job, as a W3C traceparent; empty for
+	// none.
+	Trace string
 }
 
 // Limits of a submission, checked at the door and stated in the API's errors.
@@ -71,6 +74,8 @@ type Job struct {
 	// ResumedFrom is the job whose checkpoint ResumedSeq this one began at.
 	ResumedFrom ID
 	ResumedSeq  uint64
+	// Trace is the span that submitted it, as a W3C traceparent; empty for none.
+	Trace string
 	// TranscriptFull: there was more to keep of its calls than may be kept.
 	TranscriptFull bool
 
@@ -178,8 +183,10 @@ type Ending struct {
 type Ended struct {
 	// State is where the job is now.
 	State State
-	// Order is set when the job was killed.
+	// Order is set when the job was killed, Trace then to the span that ordered
+	// it, as far as it is known.
 	Order ID
+	Trace string
 	// Steps are those of the kill, nil when this ending did not confirm one that
 	// its worker had heard of.
 	Steps *KillSteps

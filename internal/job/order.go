@@ -100,6 +100,8 @@ type Order struct {
 	// jobs the preview counted. Both are for the audit.
 	Check    string
 	Expected int64
+	// Trace is the span that ordered it, as a W3C traceparent; empty for none.
+	Trace string
 	// RequestedAt is when the dispatcher read the request, on its own clock;
 	// RecordedAt is Redis's time in the script that made the order durable.
 	RequestedAt, RecordedAt time.Time

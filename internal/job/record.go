@@ -29,6 +29,7 @@ func FromFields(f map[string]string) (Job, error) {
 		Attempts: int(r.int("attempts")), MaxAttempts: int(r.int("max_attempts")), Grants: int(r.int("grants")),
 		Checkpoint: r.count("checkpoint"), Timeout: time.Duration(r.int("timeout")) * time.Millisecond,
 		ResumedFrom: r.id("resumed_from"), ResumedSeq: r.count("resumed_seq"), TranscriptFull: f["transcript_full"] == "1",
+		Trace:  f["trace"],
 		Budget: MicroUSD(r.int("budget")), Reserved: MicroUSD(r.int("reserved")), Spent: MicroUSD(r.int("spent")),
 		SpentAtOrder: MicroUSD(r.int("spent_at_order")),
 		Order:        r.id("order"), ParkReason: f["park_reason"], BlockedBy: r.id("blocked_by"), ShortOf: f["short_of"],

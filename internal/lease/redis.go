@@ -48,8 +48,8 @@ func NewRedis(c rediskit.Clients, profile rediskit.Profile, ps rediskit.Partitio
 		return nil, err
 	}
 	return &Redis{
-		jobs:  rediskit.Runner{Client: c.Jobs, Profile: profile, Observe: c.Observe},
-		ends:  rediskit.Runner{Client: c.Lease, Profile: profile, Observe: c.Observe},
+		jobs:  rediskit.Runner{Client: c.Jobs, Profile: profile, Observe: c.Observe, Trace: c.Trace},
+		ends:  rediskit.Runner{Client: c.Lease, Profile: profile, Observe: c.Observe, Trace: c.Trace},
 		waits: c.Control, partitions: ps, worker: worker, scripts: s,
 	}, nil
 }
@@ -243,7 +243,7 @@ func (l *Redis) end(ctx context.Context, script string, e job.Ending, args redis
 	case "lost":
 		return job.Ended{}, job.ErrFenced
 	case "killed":
-		return job.Ended{State: job.Killed, Order: job.ID(reply.Str(0)), Steps: steps(reply, e)}, nil
+		return job.Ended{State: job.Killed, Order: job.ID(reply.Str(0)), Trace: reply.Str(3), Steps: steps(reply, e)}, nil
 	case "over":
 		return job.Ended{State: job.State(reply.Str(0))}, nil
 	case "delayed":

@@ -3,6 +3,7 @@ package rediskit
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -107,6 +108,16 @@ type Slot string
 // NewSlot returns the slot of partition p of a fleet. The fleet's name must
 // have passed job.CheckName.
 func NewSlot(fleet string, p int) Slot { return Slot(fmt.Sprintf("{%s:%d}:", fleet, p)) }
+
+// Partition is the number of the slot's partition, -1 for what is no slot.
+func (s Slot) Partition() int {
+	_, number, _ := strings.Cut(strings.TrimSuffix(string(s), "}:"), ":")
+	p, err := strconv.Atoi(number)
+	if err != nil {
+		return -1
+	}
+	return p
+}
 
 // Key returns a whole key, or an error for a name that is not in the table or
 // whose owner (job, order, …) the place does not say.

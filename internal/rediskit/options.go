@@ -48,6 +48,8 @@ type Clients struct {
 	Jobs redis.UniversalClient
 	// Observe is told of each script that is run on them; nil for nobody.
 	Observe Observer
+	// Trace follows each script that is run on them; nil for nobody.
+	Trace Tracer
 }
 
 // Deadlines of every call. A blocking read adds its block time.

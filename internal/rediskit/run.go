@@ -20,10 +20,16 @@ type Runner struct {
 	Profile Profile
 	// Observe is told of each call of a script; nil for nobody.
 	Observe Observer
+	// Trace follows each call of a script; nil for nobody.
+	Trace Tracer
 }
 
 // Observer is told how long a script took, and what failed.
 type Observer func(script string, took time.Duration, err error)
+
+// Tracer begins to follow one call of a script in a partition, and is told when
+// it is over. It MUST NOT block.
+type Tracer func(ctx context.Context, script string, partition int) (over func(err error))
 
 // Run calls a script. It answers an error when an argument is missing or
 // unknown ([ErrScript], a fault of the caller), when Redis failed (see
@@ -33,8 +39,13 @@ func (r Runner) Run(ctx context.Context, s *Script, at Place, args Args, rest ..
 	if err != nil {
 		return Reply{}, fmt.Errorf("%w: %w", ErrScript, err)
 	}
+	over := func(error) {}
+	if r.Trace != nil {
+		over = r.Trace(ctx, s.Name, at.Slot.Partition())
+	}
 	began := time.Now()
 	raw, err := s.sources[r.Profile].Run(ctx, r.Client, keys, argv...).Result()
+	over(err)
 	if r.Observe != nil {
 		r.Observe(s.Name, time.Since(began), err)
 	}

@@ -162,7 +162,7 @@ func (s *Redis) submitArgs(p int, sub job.Submission) (rediskit.Args, error) {
 		"labels": l, "input": sub.Input, "budget": int64(sub.Budget), "max_attempts": sub.MaxAttempts,
 		"timeout": sub.Timeout.Milliseconds(), "digest": sub.Digest, "floor": floor,
 		"idem_seconds": int64(s.cfg.IdempotencyFor.Seconds()), "seen": seen,
-		"from": string(sub.From), "from_seq": fromSeq(sub), "who": sub.Who, "models": models(sub.Models),
+		"from": string(sub.From), "from_seq": fromSeq(sub), "who": sub.Who, "models": models(sub.Models), "trace": sub.Trace,
 	}, nil
 }
 

@@ -17,7 +17,8 @@ type Log struct {
 }
 
 // NewLogger returns a logger that writes to out, and its level, which may be
-// changed while it is used. An unknown level or format is an error.
+// changed while it is used. What looks like a secret does not get out. An unknown
+// level or format is an error.
 func NewLogger(cfg Log, out io.Writer) (*zap.Logger, zap.AtomicLevel, error) {
 	level, err := zap.ParseAtomicLevel(cfg.Level)
 	if err != nil {
@@ -38,5 +39,5 @@ func NewLogger(cfg Log, out io.Writer) (*zap.Logger, zap.AtomicLevel, error) {
 	default:
 		return nil, level, fmt.Errorf("log format %q: want json or console", cfg.Format)
 	}
-	return zap.New(zapcore.NewCore(enc, zapcore.Lock(zapcore.AddSync(out)), level)), level, nil
+	return zap.New(zapcore.NewCore(enc, zapcore.Lock(zapcore.AddSync(discreet{out})), level)), level, nil
 }

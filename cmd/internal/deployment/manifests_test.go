@@ -24,8 +24,8 @@ const (
 	composeFile = "../../../deploy/compose.yaml"
 	kubernetes  = "../../../deploy/kubernetes"
 	// margin is what a process may take beside its own settings: a call of Redis
-	// that is under way, a blocking read that ends, leaving the table. Each further
-	// partition takes a second more.
+	// that is under way, a blocking read that ends, leaving the table, the last
+	// spans. Each further partition takes a second more.
 	margin = 5 * time.Second
 )
 

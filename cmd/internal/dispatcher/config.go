@@ -12,6 +12,7 @@ import (
 	"github.com/rtfm-si/gavel/cmd/internal/settings"
 	"github.com/rtfm-si/gavel/internal/access"
 	"github.com/rtfm-si/gavel/internal/api"
+	"github.com/rtfm-si/gavel/internal/telemetry"
 )
 
 // Config is a dispatcher's flags and environment.
@@ -50,6 +51,8 @@ type Config struct {
 	Version string `kong:"-"`
 	// Auth, when set by gavel dev, is asked instead of a keys file.
 	Auth access.Authenticator `kong:"-"`
+
+	tracing *telemetry.Tracing `kong:"-"`
 }
 
 // Shares are how much this dispatcher takes of each subject, and at once.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"time"
 
 	"go.uber.org/zap"
@@ -39,6 +40,12 @@ func Run(ctx context.Context, cfg Config, log *zap.Logger, ready func(addr strin
 	if err := cfg.Lease().Check(); err != nil {
 		return err
 	}
+	var err error
+	cfg.tracing, err = telemetry.NewTracing(ctx, telemetry.Process{Service: "gavel-dispatcher", Version: cfg.Version, Fleet: cfg.Fleet}, os.Getenv, log)
+	if err != nil {
+		return err
+	}
+	defer cfg.tracing.Close(ctx, telemetry.LastFlush)
 	auth, err := cfg.front(ctx, log)
 	if err != nil {
 		return err

@@ -54,7 +54,7 @@ func wire(cfg Config, fleet settings.Fleet, outside *checkpoint.Outside, front a
 	p := &process{cfg: cfg, log: log}
 	var orders *control.Redis
 	p.metrics = telemetry.NewDispatcherMetrics(cfg.Version, func(ctx context.Context) (job.Fleet, error) { return orders.View(ctx) })
-	fleet.Clients.Observe = p.metrics.Script
+	fleet.Clients.Observe, fleet.Clients.Trace = p.metrics.Script, telemetry.ScriptSpan
 	p.fleet = fleet
 	ps := fleet.Partitions
 	var err error
@@ -105,7 +105,7 @@ func wire(cfg Config, fleet settings.Fleet, outside *checkpoint.Outside, front a
 	p.door, err = api.New(api.Config{
 		Name: ps.Fleet, Partitions: ps.Count, Auth: front,
 		Jobs: p.road, Events: waits, Orders: orders, Blocks: orders, Gate: orders, Drills: orders, Fleet: orders, Books: books, Raises: p.road, Checkpoints: p.road, Transcripts: p.road, Audit: p.acts, Keys: keys,
-		CursorKey: fleet.CursorKey, Kinds: kinds(cfg), Models: models(), Ready: p.ready, Answered: p.metrics.Answered, Limits: cfg.limits(), Drilled: p.drilled, Hosts: cfg.Hosts, Version: cfg.Version, Log: log,
+		CursorKey: fleet.CursorKey, Kinds: kinds(cfg), Models: models(), Ready: p.ready, Answered: p.metrics.Answered, Trace: cfg.tracing.Request, Limits: cfg.limits(), Drilled: p.drilled, Hosts: cfg.Hosts, Version: cfg.Version, Log: log,
 	})
 	return p, err
 }

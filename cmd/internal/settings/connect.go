@@ -29,7 +29,7 @@ func (f Fleet) Runner() rediskit.Runner {
 
 // On runs scripts on one of the clients.
 func (f Fleet) On(c redis.UniversalClient) rediskit.Runner {
-	return rediskit.Runner{Client: c, Profile: f.Profile, Observe: f.Clients.Observe}
+	return rediskit.Runner{Client: c, Profile: f.Profile, Observe: f.Clients.Observe, Trace: f.Clients.Trace}
 }
 
 // Conns is how many connections two of the three clients may have.
@@ -154,5 +154,5 @@ type redisLog struct{ log *zap.Logger }
 
 // Printf implements the client's logger.
 func (l redisLog) Printf(_ context.Context, format string, v ...any) {
-	l.log.Debug("redis client: " + fmt.Sprintf(format, v...))
+	l.log.Debug("redis client", zap.String("said", fmt.Sprintf(format, v...)))
 }

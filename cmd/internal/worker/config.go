@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/rtfm-si/gavel/cmd/internal/settings"
+	"github.com/rtfm-si/gavel/internal/telemetry"
 )
 
 // Config is a worker's flags and environment.
@@ -51,6 +52,8 @@ type Config struct {
 	LogLevel *zap.AtomicLevel `kong:"-"`
 	// Version is stamped by the build.
 	Version string `kong:"-"`
+
+	tracing *telemetry.Tracing `kong:"-"`
 }
 
 // name is the configured id, or one of our own.

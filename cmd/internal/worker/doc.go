@@ -6,6 +6,7 @@
 // # Files
 //
 //	metrics.go   what is counted of it
+//	traces.go    which spans it makes
 //	config.go  flags and environment
 //	wire.go    the rooms joined
 //	models.go   servers and models by role

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"go.uber.org/zap"
 
 	"github.com/rtfm-si/gavel/cmd/internal/settings"
+	"github.com/rtfm-si/gavel/internal/execution"
 	"github.com/rtfm-si/gavel/internal/telemetry"
 )
 
@@ -38,6 +40,21 @@ func Run(ctx context.Context, cfg Config, hurry <-chan struct{}, log *zap.Logger
 	if err != nil {
 		return err
 	}
+	cfg.tracing, err = telemetry.NewTracing(ctx, telemetry.Process{
+		Service: "gavel-worker", Version: cfg.Version, Fleet: cfg.Fleet, Instance: id,
+	}, os.Getenv, log)
+	if err != nil {
+		return err
+	}
+	err = work(ctx, cfg, id, hurry, log)
+	if !errors.Is(err, execution.ErrDeaf) { // who leaves so leaves at once
+		cfg.tracing.Close(ctx, telemetry.LastFlush)
+	}
+	return err
+}
+
+// work runs one worker from its first look at Redis to its last.
+func work(ctx context.Context, cfg Config, id string, hurry <-chan struct{}, log *zap.Logger) error {
 	fleet, err := cfg.Connect(ctx, "gavel-worker", settings.Conns{Jobs: cfg.Slots + 2*cfg.Partitions + 2, Control: 2*cfg.Partitions + 2}, cfg.Lease().ReplicaLag(), log)
 	if err != nil {
 		return err

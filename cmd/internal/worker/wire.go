@@ -53,7 +53,7 @@ func wire(cfg Config, id string, fleet settings.Fleet, outside *checkpoint.Outsi
 	p := &wired{cfg: cfg, id: id, fleet: fleet, log: log}
 	var self atomic.Pointer[execution.Worker]
 	p.metrics = telemetry.NewWorkerMetrics(cfg.Version, p.state(&self))
-	fleet.Clients.Observe = p.metrics.Script
+	fleet.Clients.Observe, fleet.Clients.Trace = p.metrics.Script, endings
 	p.fleet = fleet
 	ps, parts := fleet.Partitions, fleet.Partitions.All()
 	var err error
@@ -91,7 +91,7 @@ func wire(cfg Config, id string, fleet settings.Fleet, outside *checkpoint.Outsi
 		StorePatience: cfg.CheckpointsPatience,
 	}, execution.Rooms{
 		Road: trusted{p.leases, p.gates}, Ender: p.leases, Keeper: p.keeper, Hints: p.watch, Table: p.leases,
-		Money: meteredMoney{money, p.metrics}, Journal: journal, Meter: p.metrics,
+		Money: meteredMoney{money, p.metrics}, Journal: journal, Meter: p.metrics, Tracer: traces{cfg.tracing},
 	}, executors, log)
 	self.Store(p.worker)
 	return p, err

@@ -7,7 +7,7 @@
 -- KEYS:    order orders open_orders control audit audit_n gate seq alive
 -- READS:   live
 -- MAKES:   tally
--- ARGV:    id scope owner actor reason incident requested freeze mark at h who check expected allow_resume
+-- ARGV:    id scope owner actor reason incident requested freeze mark at h who check expected allow_resume trace
 -- REPLY:   recorded
 -- FLAGS:   allow-oom
 -- INCLUDE: gate audit gate_head
@@ -49,7 +49,7 @@ redis.call('HSET', P.tally .. A.id, 'targeted', total, 'covered_before', before,
 redis.call('HSET', K.order, 'id', A.id, 'scope', A.scope, 'owner', A.owner, 'actor', A.actor, 'reason', A.reason,
   'incident', A.incident, 'requested', A.requested, 'at', at, 'h', h, 'freeze', A.freeze, 'cursor', '0',
   'counts', cjson.encode(n), 'check', A.check, 'expected', A.expected, 'who', A.who,
-  'allow_resume', A.allow_resume)
+  'allow_resume', A.allow_resume, 'trace', A.trace)
 redis.call('ZADD', K.orders, at, A.id)
 redis.call('SADD', K.open_orders, A.id)
 
@@ -57,14 +57,14 @@ redis.call('SADD', K.open_orders, A.id)
 local place = #rules + 1
 while place > 1 and tonumber(rules[place - 1].seq or '0') > tonumber(h) do place = place - 1 end
 table.insert(rules, place, { rule = 'horizon', order = A.id, owner = A.owner, seq = h, at = at, actor = A.actor, reason = A.reason,
-  allow = A.allow_resume })
+  allow = A.allow_resume, trace = A.trace })
 redis.call('HSET', K.gate, 'rules', cjson.encode(rules))
 if A.freeze == '1' then
   redis.call('HSET', K.gate, 'frozen', '1', 'reason', A.reason, 'incident', A.incident, 'actor', A.actor, 'frozen_at', t)
 end
 new_head(A.mark)
 redis.call('XADD', K.control, 'MAXLEN', '~', '10000', '*', 'order', A.id, 'scope', A.scope, 'owner', A.owner,
-  'h', h, 'actor', A.actor, 'reason', A.reason)
+  'h', h, 'actor', A.actor, 'reason', A.reason, 'trace', A.trace)
 audit(t, 'kill-' .. A.scope, 'allowed', 'rule', again and 'again' or '', 'who', A.who, 'scope', A.scope, 'owner', A.owner, 'reason', A.reason,
   'incident', A.incident, 'order', A.id, 'freeze', A.freeze, 'targeted', total, 'running', n.running,
   'check', A.check, 'expected', A.expected, 'allow_resume', A.allow_resume)

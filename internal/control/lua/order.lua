@@ -8,7 +8,7 @@
 -- KEYS:    order orders open_orders control audit audit_n road live leases later alive over idem holding
 -- READS:   gate money
 -- MAKES:   job events tally held calls reserved minute day window
--- ARGV:    id job must_own must_have_submitted actor reason incident requested who at allow_resume
+-- ARGV:    id job must_own must_have_submitted actor reason incident requested who at allow_resume trace
 -- REPLY:   recorded over covered foreign unknown
 -- FLAGS:   allow-oom
 -- INCLUDE: over record audit
@@ -52,7 +52,7 @@ end
 local function record_order(first, waiting)
   redis.call('HSET', K.order, 'id', A.id, 'scope', 'job', 'job', A.job, 'owner', r.owner, 'actor', A.actor,
     'reason', A.reason, 'incident', A.incident, 'requested', A.requested, 'at', at, 'who', A.who, 'allow_resume', A.allow_resume,
-    'first_verdict', first)
+    'trace', A.trace, 'first_verdict', first)
   redis.call('HSET', P.tally .. A.id, 'targeted', 1, first, 1)
   redis.call('ZADD', K.orders, at, A.id)
   if waiting then redis.call('SADD', K.open_orders, A.id) end
@@ -66,10 +66,10 @@ moved(r.owner, r.state, nil)
 if r.state == 'running' then
   record_order('waiting', true)
   redis.call('HSET', P.job .. A.job, 'order', A.id, 'order_at', at, 'order_by', A.actor, 'order_reason', A.reason,
-    'spent_at_order', r.spent, 'allow_resume', A.allow_resume)
+    'spent_at_order', r.spent, 'allow_resume', A.allow_resume, 'order_trace', A.trace)
   emit(A.job, 'job.killing', t, { order = A.id, by = A.actor, reason = A.reason })
   redis.call('XADD', K.control, 'MAXLEN', '~', '10000', '*', 'order', A.id, 'scope', 'job', 'job', A.job,
-    'actor', A.actor, 'reason', A.reason)
+    'actor', A.actor, 'reason', A.reason, 'trace', A.trace)
   return done('recorded', r)
 end
 record_order('not_running', false)

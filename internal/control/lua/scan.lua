@@ -10,11 +10,11 @@
 -- REPLY:   more done unknown
 -- FLAGS:   allow-oom
 -- INCLUDE: over record selected
-local o = redis.call('HMGET', K.order, 'scope', 'h', 'scan', 'selector', 'at', 'actor', 'reason', 'allow_resume')
+local o = redis.call('HMGET', K.order, 'scope', 'h', 'scan', 'selector', 'at', 'actor', 'reason', 'allow_resume', 'trace')
 if o[1] ~= 'selector' then return { 'unknown' } end
 if o[3] == 'end' then return { 'done' } end
 local sel, t, n = cjson.decode(o[4]), now(), {}
-local order = { id = A.id, at = o[5], actor = o[6], reason = o[7], allow = o[8] or '' }
+local order = { id = A.id, at = o[5], actor = o[6], reason = o[7], allow = o[8] or '', trace = o[9] or '' }
 local function book(verdict) n[verdict] = (n[verdict] or 0) + 1 end
 
 local function meet(id)
@@ -29,10 +29,10 @@ local function meet(id)
   moved(r.owner, r.state, nil)
   if r.state == 'running' then
     redis.call('HSET', P.job .. id, 'order', A.id, 'order_at', order.at, 'order_by', order.actor, 'order_reason', order.reason,
-      'spent_at_order', r.spent, 'allow_resume', order.allow)
+      'spent_at_order', r.spent, 'allow_resume', order.allow, 'order_trace', order.trace)
     emit(id, 'job.killing', t, { order = A.id, by = order.actor, reason = order.reason })
     redis.call('XADD', K.control, 'MAXLEN', '~', '10000', '*', 'order', A.id, 'scope', 'job', 'job', id, 'wide', 'selector',
-      'actor', order.actor, 'reason', order.reason)
+      'actor', order.actor, 'reason', order.reason, 'trace', order.trace)
     return book('waiting')
   end
   redis.call('HINCRBY', P.tally .. A.id, 'unbooked', 1)

@@ -4,7 +4,7 @@
 -- is in the selector, so that it is the same in every partition and chunk. `at`
 -- and `h` are empty, but for an order that is asserted again after a loss.
 -- KEYS:    order orders open_orders audit audit_n seq
--- ARGV:    id selector actor reason incident requested who check expected at h allow_resume
+-- ARGV:    id selector actor reason incident requested who check expected at h allow_resume trace
 -- REPLY:   recorded
 -- FLAGS:   allow-oom
 -- INCLUDE: time audit
@@ -22,7 +22,7 @@ end
 redis.call('HSET', K.order, 'id', A.id, 'scope', 'selector', 'selector', A.selector, 'actor', A.actor, 'reason', A.reason,
   'incident', A.incident, 'requested', A.requested, 'at', at, 'h', h, 'scan', '0', 'looked', '0',
   'cursor', 'end', 'check', A.check, 'expected', A.expected, 'who', A.who,
-  'allow_resume', A.allow_resume)
+  'allow_resume', A.allow_resume, 'trace', A.trace)
 redis.call('ZADD', K.orders, at, A.id)
 redis.call('SADD', K.open_orders, A.id)
 audit(t, 'kill-selector', 'allowed', 'rule', again and 'again' or '', 'who', A.who, 'scope', 'selector', 'selector', A.selector, 'reason', A.reason,

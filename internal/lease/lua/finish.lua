@@ -2,7 +2,7 @@
 -- Ends a job under its claim. Once an order stands the only outcome is killed,
 -- and a result that comes late is kept for post-mortem. This write is also the
 -- confirmation of the kill, and answers with the order, when it was recorded and
--- Redis's time: how long the kill took.
+-- Redis's time: how long the kill took; and with the trace the order belongs to.
 -- KEYS:    live leases road later alive over holding
 -- READS:   gate money
 -- MAKES:   job events tally held calls reserved minute day window
@@ -21,7 +21,7 @@ if order then
   kill(A.id, r, order, 'stopped', t, 'late_result', A.result, 'error', A.error,
     'delivered_at', ago(A.delivered), 'cancelled_at', ago(A.cancelled), 'returned_at', ago(A.returned),
     'last_end', claim_end(r, 'killed', order.id))
-  return { 'killed', order.id, order.at, t }
+  return { 'killed', order.id, order.at, t, order.trace }
 end
 moved(r.owner, 'running', nil)
 over(A.id, r, A.outcome, t, { cause = A.cause }, 'cause', A.cause, 'result', A.result, 'error', A.error,

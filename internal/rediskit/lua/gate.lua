@@ -28,12 +28,13 @@ end
 -- the one on the record, then the horizons, lowest first.
 local function covering(r)
   if r.order and r.order ~= '' then
-    return { id = r.order, at = r.order_at or '', actor = r.order_by or '', reason = r.order_reason or '', allow = r.allow_resume or '' }
+    return { id = r.order, at = r.order_at or '', actor = r.order_by or '', reason = r.order_reason or '', allow = r.allow_resume or '',
+      trace = r.order_trace or '' }
   end
   local seq = tonumber(r.seq)
   for _, rule in ipairs(gate().rules) do
     if rule.rule == 'horizon' and seq <= tonumber(rule.seq) and (rule.owner == '' or rule.owner == r.owner) then
-      return { id = rule.order, at = rule.at, actor = rule.actor, reason = rule.reason, allow = rule.allow or '' }
+      return { id = rule.order, at = rule.at, actor = rule.actor, reason = rule.reason, allow = rule.allow or '', trace = rule.trace or '' }
     end
   end
   return nil

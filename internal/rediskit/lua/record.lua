@@ -1,7 +1,7 @@
 -- record: the fields of a job that scripts decide on. nil when there is no such
 -- job; false when the key holds something that is no job.
 local decisive = { 'state', 'owner', 'seq', 'entry', 'order', 'worker', 'epoch', 'attempts', 'max_attempts', 'kind', 'losses',
-  'leave', 'spent', 'grants', 'order_at', 'order_by', 'order_reason', 'allow_resume', 'last_end' }
+  'leave', 'spent', 'grants', 'order_at', 'order_by', 'order_reason', 'allow_resume', 'order_trace', 'last_end' }
 
 -- understood_record: the same of fields that were read already, by name.
 local function understood_record(r)

@@ -5,11 +5,12 @@
 -- from a checkpoint of a job that is over (`from`, `from_seq`) takes that over,
 -- with what its owner had answered; who did so is in the audit. A state outside
 -- Redis was copied for the new job, to `place`. `models` are those
--- that the input names, each between line ends, for selectors.
+-- that the input names, each between line ends, for selectors; `trace` is what the
+-- request said of the trace it belongs to.
 -- KEYS:    seq road wake live index alive owned idem audit audit_n
 -- READS:   gate money caps holding
 -- MAKES:   job events checkpoints minute day window
--- ARGV:    id owner submitter kind labels input budget max_attempts timeout digest floor idem_seconds seen from from_seq place who models
+-- ARGV:    id owner submitter kind labels input budget max_attempts timeout digest floor idem_seconds seen from from_seq place who models trace
 -- REPLY:   created exists conflict frozen blocked lost reached gone
 -- INCLUDE: time gate count emit road knows cap audit
 local seen = redis.call('GET', K.idem)
@@ -62,6 +63,7 @@ else
   emit(A.id, 'job.queued', t, { owner = A.owner, kind = A.kind })
 end
 if A.models ~= '' then redis.call('HSET', P.job .. A.id, 'models', A.models) end
+if A.trace ~= '' then redis.call('HSET', P.job .. A.id, 'trace', A.trace) end
 to_road(A.id, t, 'id', A.id, 'owner', A.owner, 'submitter', A.submitter, 'kind', A.kind,
   'labels', A.labels, 'input', A.input, 'budget', A.budget, 'max_attempts', A.max_attempts,
   'timeout', A.timeout, 'seq', seq, 'created_at', t, 'attempts', '0', 'spent', '0', 'reserved', '0')
