@@ -101,6 +101,10 @@ rules: ## alerts by promtool, and alerts and dashboard asked of a fleet that run
 	promtool test rules deploy/prometheus/rules_test.yml
 	$(GO) test -race -count=1 -run TestRulesAndDashboardOfALiveFleet ./cmd -args -prometheus="$$(command -v prometheus)"
 
+.PHONY: chart
+chart: ## the Helm chart: lint, render with several sets of values, decode strictly
+	cd deploy/helm/check && $(GO) mod tidy -diff && $(GO) vet . && $(GO) test -count=1 -run '$(RUN)' . $(UPDATE)
+
 .PHONY: deploy-smoke
 deploy-smoke: ## run deploy/compose.yaml with those images: kill, drain, crash, restart
 	@scripts/redis.sh install

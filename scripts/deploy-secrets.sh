@@ -10,7 +10,7 @@
 #   users.acl        deploy/redis/users.acl with the passwords' hashes
 #   dispatcher.env   the address of Redis with the dispatcher's name and password
 #   worker.env       the same for workers
-#   observer.password
+#   dispatcher.password worker.password observer.password
 #   keys.json        API keys, hashed, for the dispatchers
 #   admin.key        the first admin's secret: put it where it belongs, and delete it
 #   model.key        empty: put the model server's API key here
@@ -34,10 +34,8 @@ if [ ! -e "$dir/users.acl" ]; then
   for user in dispatcher worker observer; do
     password=$(draw)
     acl=$(sed "s/^user $user on /&#$(hash "$password") /" <<<"$acl")
-    case $user in
-      observer) echo "$password" >"$dir/observer.password" ;;
-      *) echo "GAVEL_REDIS_URL=redis://$user:$password@$address/0" >"$dir/$user.env" ;;
-    esac
+    echo "$password" >"$dir/$user.password"
+    [ "$user" = observer ] || echo "GAVEL_REDIS_URL=redis://$user:$password@$address/0" >"$dir/$user.env"
   done
   # Redis runs as a user of its own and must read it: these are hashes of 256
   # random bits.

@@ -3,7 +3,8 @@
 // time that does not add up, a right that a Redis user has and no script needs,
 // an alert that asks for a metric that nobody has, fails here.
 //
-// It does not start containers; scripts/deploy-smoke.sh does.
+// It does not start containers; scripts/deploy-smoke.sh does. The Helm chart has
+// more tests beside it, in a module of their own.
 //
 // # The users of Redis
 //
@@ -31,4 +32,5 @@
 //	users_test.go     what each user can and cannot do
 //	life_test.go      a whole fleet under its users
 //	manifests_test.go compose and Kubernetes: grace, restriction, secrets
+//	chart_test.go     the defaults and the settings of the Helm chart
 package deployment

@@ -63,7 +63,6 @@ type object struct {
 	Kind     string
 	Metadata struct{ Name, Namespace string }
 	Spec     struct {
-		Replicas int
 		Selector struct {
 			MatchLabels map[string]string `yaml:"matchLabels"`
 		}
@@ -82,6 +81,11 @@ type pod struct {
 	InitContainer []container `yaml:"initContainers"`
 }
 
+// preStop is how long a pod waits before it is told to end.
+func (p pod) preStop() time.Duration {
+	return time.Duration(p.Containers[0].Lifecycle.PreStop.Sleep.Seconds) * time.Second
+}
+
 type container struct {
 	Name, Image string
 	Env         []struct {
@@ -96,6 +100,9 @@ type container struct {
 		Caps       struct{ Drop []string }
 	} `yaml:"securityContext"`
 	Resources struct{ Limits, Requests map[string]string }
+	Lifecycle struct {
+		PreStop struct{ Sleep struct{ Seconds int } } `yaml:"preStop"`
+	}
 	Readiness *probe `yaml:"readinessProbe"`
 	Liveness  *probe `yaml:"livenessProbe"`
 }
@@ -181,7 +188,7 @@ func TestWorkersAreGivenTheTimeTheirDrainTakes(t *testing.T) {
 		require.Equal(t, drain(workerUnder(t, s.Environment)), s.StopGrace)
 	})
 	t.Run("kubernetes", func(t *testing.T) {
-		p := readObjects(t)["Deployment worker"].Spec.Template.Spec
+		p := readObjects(t)["Deployment gavel-worker"].Spec.Template.Spec
 		cfg := workerUnder(t, p.Containers[0].env())
 		require.Equal(t, drain(cfg), time.Duration(p.Grace)*time.Second)
 		live := p.Containers[0].Liveness
@@ -196,8 +203,8 @@ func TestDispatchersAreGivenTheTimeTheirShutdownTakes(t *testing.T) {
 		require.Equal(t, dispatcherUnder(t, s.Environment).Shutdown+margin, s.StopGrace)
 	})
 	t.Run("kubernetes", func(t *testing.T) {
-		p := readObjects(t)["Deployment dispatcher"].Spec.Template.Spec
-		require.Equal(t, dispatcherUnder(t, p.Containers[0].env()).Shutdown+margin, time.Duration(p.Grace)*time.Second)
+		p := readObjects(t)["Deployment gavel-dispatcher"].Spec.Template.Spec
+		require.Equal(t, p.preStop()+dispatcherUnder(t, p.Containers[0].env()).Shutdown+margin, time.Duration(p.Grace)*time.Second)
 	})
 }
 
@@ -229,7 +236,7 @@ func TestComposeIsAFleetOfNobodysRoot(t *testing.T) {
 
 func TestPodsAreRestricted(t *testing.T) {
 	objects := readObjects(t)
-	for _, want := range []string{"Namespace gavel", "StatefulSet redis", "Service redis", "Deployment dispatcher", "Service dispatcher", "PodDisruptionBudget dispatcher", "Deployment worker"} {
+	for _, want := range []string{"Namespace gavel", "StatefulSet redis", "Service redis", "Deployment gavel-dispatcher", "Service gavel-dispatcher", "PodDisruptionBudget gavel-dispatcher", "Deployment gavel-worker", "NetworkPolicy gavel-worker"} {
 		require.Contains(t, objects, want)
 	}
 	for name, o := range objects {
@@ -240,7 +247,7 @@ func TestPodsAreRestricted(t *testing.T) {
 		p := o.Spec.Template.Spec
 		require.Equal(t, o.Spec.Selector.MatchLabels, matching(o.Spec.Template.Metadata.Labels, o.Spec.Selector.MatchLabels), name)
 		require.NotNil(t, p.TokenMounted, name)
-		require.False(t, *p.TokenMounted, name)
+		require.Equal(t, name == "Deployment gavel-worker", *p.TokenMounted, "%s: the cost of deleting a worker's pod", name)
 		require.Equal(t, true, p.Security["runAsNonRoot"], name)
 		require.Equal(t, map[string]any{"type": "RuntimeDefault"}, p.Security["seccompProfile"], name)
 		require.Len(t, p.Containers, 1, name)
@@ -252,11 +259,12 @@ func TestPodsAreRestricted(t *testing.T) {
 		require.NotNil(t, c.Liveness, name)
 		require.NotEmpty(t, c.Resources.Limits["memory"], name)
 		for _, e := range c.Env {
-			require.NotRegexp(t, `(?i)password|://.*@`, e.Value, "%s: %s: secrets come by reference", name, e.Name)
+			require.NotRegexp(t, `://[^/]*:[^/]*@`, e.Value, "%s: %s: secrets come by reference", name, e.Name)
+			require.NotRegexp(t, `(?i)(secret|password|key)$`, e.Name, "%s: secrets come as files", name)
 		}
 	}
-	require.Equal(t, "/readyz", objects["Deployment dispatcher"].Spec.Template.Spec.Containers[0].Readiness.HTTP.Path)
-	require.Equal(t, "/healthz", objects["Deployment worker"].Spec.Template.Spec.Containers[0].Liveness.HTTP.Path)
+	require.Equal(t, "/readyz", objects["Deployment gavel-dispatcher"].Spec.Template.Spec.Containers[0].Readiness.HTTP.Path)
+	require.Equal(t, "/healthz", objects["Deployment gavel-worker"].Spec.Template.Spec.Containers[0].Liveness.HTTP.Path)
 }
 
 // matching are the labels that a selector names.

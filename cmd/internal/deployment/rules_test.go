@@ -77,6 +77,15 @@ func TestRulesAndDashboardKnowTheMetrics(t *testing.T) {
 	}
 }
 
+// Helm takes files from its chart alone: the alerts are there twice, and the same.
+func TestTheChartHasTheAlerts(t *testing.T) {
+	want, err := os.ReadFile(rulesFile)
+	require.NoError(t, err)
+	have, err := os.ReadFile("../../../deploy/helm/gavel/files/rules.yml")
+	require.NoError(t, err)
+	require.Equal(t, string(want), string(have), "cp deploy/prometheus/rules.yml deploy/helm/gavel/files/")
+}
+
 // Whoever is woken is told what to do.
 func TestEveryAlertHasARunbook(t *testing.T) {
 	told := map[string]bool{}

@@ -46,8 +46,12 @@ type Config struct {
 	Steps        int           `name:"steps" env:"GAVEL_STEPS" default:"250" help:"Steps after which an attempt of a deliberation is given up, 1-100000."`
 	Prices       string        `name:"prices" env:"GAVEL_PRICES" type:"path" help:"JSON file of prices that replace or add to the built-in table."`
 
+	Pod string `name:"pod" env:"GAVEL_POD" help:"Name of the Kubernetes pod this is, whose deletion cost is then kept at how busy the worker is, so that scale-in takes idle ones first; none keeps nothing."`
+
 	Programs string `name:"programs" env:"GAVEL_PROGRAMS" type:"path" help:"JSON file of further kinds of job and the programs that run them: {\"kind\": {\"argv\": [\"python3\", \"job.py\"], \"env\": [\"NAME\"], \"dir\": \"/srv\"}}. The dispatchers' --kinds must name them."`
 
+	// Account is the folder of the pod's token, when it is not the usual one.
+	Account string `kong:"-"`
 	// LogLevel, when set, can be changed at /log-level.
 	LogLevel *zap.AtomicLevel `kong:"-"`
 	// Version is stamped by the build.

@@ -27,6 +27,7 @@ import (
 	"github.com/rtfm-si/gavel/internal/stream"
 	"github.com/rtfm-si/gavel/internal/telemetry"
 
+	"github.com/rtfm-si/gavel/cmd/internal/pod"
 	"github.com/rtfm-si/gavel/cmd/internal/settings"
 )
 
@@ -44,6 +45,7 @@ type wired struct {
 	worker  *execution.Worker
 	models  []*model.Client
 	metrics *telemetry.WorkerMetrics
+	pod     *pod.Pod // the pod this is in, nil for none
 	// programs runs kinds as child processes, nil when there are none.
 	programs *process.Executor
 }
@@ -93,8 +95,28 @@ func wire(cfg Config, id string, fleet settings.Fleet, outside *checkpoint.Outsi
 		Road: trusted{p.leases, p.gates}, Ender: p.leases, Keeper: p.keeper, Hints: p.watch, Table: p.leases,
 		Money: meteredMoney{money, p.metrics}, Journal: journal, Meter: p.metrics, Tracer: traces{cfg.tracing},
 	}, executors, log)
+	if err != nil {
+		return nil, err
+	}
 	self.Store(p.worker)
-	return p, err
+	return p, p.inPod()
+}
+
+// inPod finds the pod that the worker is in, when it is told of one.
+func (p *wired) inPod() (err error) {
+	if p.cfg.Pod == "" {
+		return nil
+	}
+	p.pod, err = pod.New(pod.Config{
+		Name: p.cfg.Pod, Host: os.Getenv("KUBERNETES_SERVICE_HOST"), Port: os.Getenv("KUBERNETES_SERVICE_PORT"), Account: p.cfg.Account, Log: p.log,
+	})
+	return err
+}
+
+// busy is what the cost of deleting the pod is reckoned from.
+func (p *wired) busy() (running, slots int) {
+	s := p.worker.Status()
+	return s.Running, s.Slots
 }
 
 // recently is how far back a worker's row looks.
@@ -200,6 +222,9 @@ func (p *wired) run(ctx context.Context) error {
 	}
 	for _, part := range p.fleet.Partitions.All() {
 		wg.Go(func() { p.promote(aside, part) }) // a deaf worker leaves though ctx goes on
+	}
+	if p.pod != nil {
+		wg.Go(func() { p.pod.Run(aside, p.busy) })
 	}
 	err := p.worker.Run(ctx)
 	stop()
