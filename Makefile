@@ -23,7 +23,7 @@ TEST_FLAGS ?= -race -p 2 -timeout 8m
 IMAGE_PKGS ?= ./internal/redistest/... ./internal/lease/... ./internal/control/...
 
 # What runs on clusters and sentinels.
-CLUSTER_PKGS ?= ./internal/redistest ./cmd
+CLUSTER_PKGS ?= ./internal/redistest ./internal/rediskit ./cmd
 CLUSTER_RUN  ?= Cluster|Sentinel
 
 TOOLS        := $(CURDIR)/.tools

@@ -25,6 +25,7 @@ type fleet struct {
 	partitions int
 	name       string
 	ground     ground
+	nodes      *nodes         // of the topology that the story breaks
 	own        *redistest.Own // set when the story broke it out of the shared one
 	links      map[string]*redistest.Proxy
 	rules      map[string]*redistest.Rule // what each link holds back

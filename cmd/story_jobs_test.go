@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -132,6 +133,15 @@ func (s scene) submitWord(args []string) error {
 		return err
 	}
 	done, err := s.as(rest[1]).Submit(context.Background(), sub)
+	if s.nodes != nil && !slices.Contains(rest, unavailable) && refusedWith(err, []string{unavailable}) == nil {
+		err = eventually(func(ctx context.Context) error { // a new master is being looked for
+			done, err = s.as(rest[1]).Submit(ctx, sub)
+			if err != nil && refusedWith(err, []string{unavailable}) != nil {
+				return settledError{err}
+			}
+			return err
+		})
+	}
 	if s.not {
 		return refusedWith(err, rest[3:])
 	}
@@ -141,6 +151,9 @@ func (s scene) submitWord(args []string) error {
 	s.script.Setenv(rest[0], done.ID)
 	return so(done, rest[3:])
 }
+
+// unavailable is what is answered while Redis is away.
+const unavailable = "redis-unavailable"
 
 func (s scene) resumeWord(args []string) error {
 	opts, rest := options(args, "from", "seq", "budget", "key")
@@ -316,6 +329,9 @@ func (s scene) receiptWord(args []string) error {
 	}
 	return eventually(func(ctx context.Context) error {
 		r, err := s.as("adam").Receipt(ctx, s.orders[args[0]])
+		if refusedWith(err, []string{unavailable}) == nil {
+			return err // a new master is being elected
+		}
 		if err != nil {
 			return settledError{err}
 		}

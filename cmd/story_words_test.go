@@ -71,6 +71,13 @@ func vocabulary() map[string]word {
 		// residue: nothing is left in Redis of jobs that are over and workers that are gone.
 		"residue": scene.residueWord,
 
+		// master owner kill|stop|failover|elected: the fate of the node that serves an
+		// owner's jobs, on a cluster or under sentinels. nodes back: all run again.
+		"master": scene.masterWord,
+		"nodes":  scene.nodesWord,
+		// slot owner begin|creep pause|finish: an owner's partition moves to another master.
+		"slot": scene.slotWord,
+
 		// submit job who input [kind=…] [key=…]: sets $job. A canary calls the witness.
 		"submit": scene.submitWord,
 		// many n prefix who input: submits n jobs at once.
@@ -159,6 +166,8 @@ func eventually(look func(context.Context) error) error {
 
 // settledError is a disappointment that no waiting will mend.
 type settledError struct{ error }
+
+func (e settledError) Unwrap() error { return e.error }
 
 // options takes name=value words of these names out of args.
 func options(args []string, names ...string) (map[string]string, []string) {

@@ -48,6 +48,30 @@ func TestStoriesOnSentinel(t *testing.T) {
 	tellIn(t, func(tb testing.TB, dir string) *fleet { return newFleetOn(tb, dir, 1, onSentinel(s)) }, told(t, 1)...)
 }
 
+// The stories of failovers break the topology that they are told on, so each has
+// one for itself.
+func TestFailoversOfACluster(t *testing.T) {
+	needsTopologies(t)
+	t.Parallel()
+	tellIn(t, func(tb testing.TB, dir string) *fleet {
+		c := redistest.StartCluster(tb, redistest.HighOptions{Config: configured(tb)})
+		f := newFleetOn(tb, dir, onClusterParts, onCluster(c))
+		f.nodes = &nodes{cluster: c, down: map[*redistest.Own]func(){}}
+		return f
+	}, "testdata/failover/*.txtar", "testdata/cluster/*.txtar")
+}
+
+func TestFailoversUnderSentinel(t *testing.T) {
+	needsTopologies(t)
+	t.Parallel()
+	tellIn(t, func(tb testing.TB, dir string) *fleet {
+		s := redistest.StartSentinel(tb, redistest.HighOptions{Config: configured(tb)})
+		f := newFleetOn(tb, dir, 1, onSentinel(s))
+		f.nodes = &nodes{sentinel: s, down: map[*redistest.Own]func(){}}
+		return f
+	}, "testdata/failover/*.txtar")
+}
+
 // told are the stories that can be told on a topology that others share.
 func told(t *testing.T, partitions int) (files []string) {
 	t.Helper()

@@ -27,6 +27,9 @@
 // partition. The partition follows from the owner and is the last byte of the
 // job's id.
 //
+// On a Cluster a script does nothing while its slot moves to another node: then
+// some of its keys are on the one and some on the other.
+//
 // # When things fail
 //
 // Errors keep go-redis's types. [Outcome] says what a failed call left behind:

@@ -58,6 +58,7 @@ func Table() []Key {
 
 		{"money", "", "hash", "dispatcher", "never", "the money's clock, window and caps, the breaker"},
 		{"caps", "", "hash", "dispatcher", "field leaves with its cap", "an owner's cap per window and of running jobs"},
+		{"absent", "bucket", "string", "", "it is never there", "asked for on a cluster: whether the slot is moving"},
 		{"holding", "", "hash", both, "field leaves at zero", "set aside for calls in flight, by owner and in all"},
 		{"minute", "bucket", "hash", both, "2 h", "spent in a minute, by owner, kind, model, label, worker"},
 		{"day", "bucket", "hash", both, "35 days", "spent in a day, the same"},

@@ -92,14 +92,40 @@ func (cfg Config) client(o *redis.UniversalOptions) redis.UniversalClient {
 	case cfg.Cluster:
 		c := o.Cluster()
 		// The default of a minute leaves a fleet dead for that long after its
-		// slot's master dies, because a dial error asks for no reload.
+		// slot's master dies, because a dial error asks for no reload; so it is
+		// asked for here.
 		c.ClusterStateReloadInterval = time.Second
-		return redis.NewClusterClient(c)
+		cluster := redis.NewClusterClient(c)
+		cluster.OnNewNode(func(node *redis.Client) { node.AddHook(awayHook{cluster}) })
+		return cluster
 	case cfg.Master != "":
 		return redis.NewFailoverClient(o.Failover())
 	default:
 		return redis.NewClient(o.Simple())
 	}
+}
+
+// awayHook has a cluster's client look who serves which slot when a node cannot
+// be reached.
+type awayHook struct{ cluster *redis.ClusterClient }
+
+// DialHook implements [redis.Hook].
+func (h awayHook) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := next(ctx, network, addr)
+		if err != nil {
+			h.cluster.ReloadState(ctx)
+		}
+		return conn, err
+	}
+}
+
+// ProcessHook implements [redis.Hook].
+func (awayHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+// ProcessPipelineHook implements [redis.Hook].
+func (awayHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
 }
 
 // Close closes all three.

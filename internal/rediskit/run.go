@@ -44,7 +44,7 @@ func (r Runner) Run(ctx context.Context, s *Script, at Place, args Args, rest ..
 		over = r.Trace(ctx, s.Name, at.Slot.Partition())
 	}
 	began := time.Now()
-	raw, err := s.sources[r.Profile].Run(ctx, r.Client, keys, argv...).Result()
+	raw, err := s.on(r.Client, r.Profile).Run(ctx, r.Client, keys, argv...).Result()
 	over(err)
 	if r.Observe != nil {
 		r.Observe(s.Name, time.Since(began), err)

@@ -41,6 +41,8 @@ type Script struct {
 	keys    []Key // the rows of Header.Keys
 	reads   []Key // the rows of Header.Reads
 	sources map[Profile]*redis.Script
+	// onCluster is the server's source behind [unmoved].
+	onCluster *redis.Script
 }
 
 // Header is a script's contract, see the package's documentation.
@@ -78,7 +80,27 @@ func Load(room fs.FS, name string) (*Script, error) {
 	for _, p := range []Profile{Server, Embedded} {
 		s.sources[p] = redis.NewScript(h.shebang(p) + "local profile = '" + string(p) + "'\n" + code)
 	}
+	s.onCluster = redis.NewScript(h.shebang(Server) + unmoved + "local profile = '" + string(Server) + "'\n" + code)
 	return s, nil
+}
+
+// unmoved refuses a script, before its first write, while its slot moves from one
+// node of a cluster to another: some of its keys are then on the one and some on
+// the other, and Redis looks only at those that were declared. A gate that stayed
+// behind would be an open one, and a job's record none. Asking for two keys that
+// are never there fails on both nodes exactly as long as the slot moves.
+const unmoved = `local slot = string.match(KEYS[1], '^{[^}]*}:')
+if type(redis.pcall('EXISTS', slot .. 'absent:1', slot .. 'absent:2')) == 'table' then
+  return redis.error_reply('TRYAGAIN ' .. slot .. ' is on its way to another node; nothing was done')
+end
+`
+
+// on is the source for a client: one of a cluster has slots that move.
+func (s *Script) on(c redis.UniversalClient, p Profile) *redis.Script {
+	if _, moves := c.(*redis.ClusterClient); moves {
+		return s.onCluster
+	}
+	return s.sources[p]
 }
 
 // LoadAll loads several scripts of a room, by name.

@@ -1,13 +1,17 @@
 package rediskit
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -46,7 +50,7 @@ func Establish(ctx context.Context, r Runner, ps Partitions) (Fleet, error) {
 	}
 	f := Fleet{Partitions: ps, Schema: SchemaMax}
 	if r.Profile == Server {
-		warnings, err := checkServer(ctx, r.Client)
+		warnings, err := checkServers(ctx, r.Client)
 		if err != nil {
 			return Fleet{}, err
 		}
@@ -119,7 +123,38 @@ func (f *Fleet) meet(ctx context.Context, c redis.UniversalClient, p int, key []
 	return nil
 }
 
-func checkServer(ctx context.Context, c redis.UniversalClient) ([]string, error) {
+// checkServers checks the server, on a cluster each of them: a replica is the
+// master of tomorrow. A replica that does not answer is looked at by nobody; a
+// master that does not answer is no fleet's ground.
+func checkServers(ctx context.Context, c redis.UniversalClient) ([]string, error) {
+	cluster, ok := c.(*redis.ClusterClient)
+	if !ok {
+		return checkServer(ctx, c)
+	}
+	var mu sync.Mutex
+	warnings := map[string]bool{}
+	check := func(ctx context.Context, node *redis.Client) error {
+		said, err := checkServer(ctx, node)
+		mu.Lock()
+		defer mu.Unlock()
+		for _, w := range said {
+			warnings[w] = true
+		}
+		if err != nil {
+			err = fmt.Errorf("node %s: %w", node.Options().Addr, err)
+		}
+		return err
+	}
+	if err := cluster.ForEachMaster(ctx, check); err != nil {
+		return nil, fmt.Errorf("check the cluster's masters: %w", err)
+	}
+	if err := cluster.ForEachSlave(ctx, check); errors.Is(err, ErrUnfit) {
+		return nil, fmt.Errorf("check the cluster's replicas: %w", err)
+	}
+	return slices.Sorted(maps.Keys(warnings)), nil
+}
+
+func checkServer(ctx context.Context, c redis.Cmdable) ([]string, error) {
 	info, err := c.Info(ctx, "server", "memory", "persistence").Result()
 	if err != nil {
 		return nil, fmt.Errorf("ask the server what it is: %w", err)
@@ -177,6 +212,25 @@ func belowFloor(v [3]int) bool {
 // taking renewals for longer could let trust outlive T. It returns a warning when
 // the server does not say, and wraps [ErrUnfit] when the lag is too long.
 func CheckReplicas(ctx context.Context, c redis.UniversalClient, longest time.Duration) (warning string, err error) {
+	cluster, ok := c.(*redis.ClusterClient)
+	if !ok {
+		return checkLag(ctx, c, longest)
+	}
+	var mu sync.Mutex
+	err = cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+		said, err := checkLag(ctx, node, longest)
+		mu.Lock()
+		defer mu.Unlock()
+		warning = cmp.Or(warning, said)
+		return err
+	})
+	if err != nil {
+		err = fmt.Errorf("check the cluster's masters: %w", err)
+	}
+	return warning, err
+}
+
+func checkLag(ctx context.Context, c redis.Cmdable, longest time.Duration) (warning string, err error) {
 	conf, err := c.ConfigGet(ctx, "min-replicas-*").Result()
 	if err != nil {
 		return "min-replicas-max-lag could not be read (" + err.Error() + "); with replicas it must be at most " + longest.String(), nil //nolint:nilerr // a user that may not ask is no reason to stop

@@ -41,12 +41,7 @@ func (m *Move) Keys(n int) int {
 	if len(keys) == 0 {
 		return 0
 	}
-	host, port, _ := net.SplitHostPort(m.c.Nodes[m.to].Addr())
-	words := []any{"MIGRATE", host, port, "", 0, startTime.Milliseconds(), "KEYS"}
-	for _, k := range keys {
-		words = append(words, k)
-	}
-	m.c.must("move keys", m.c.clients[m.from].Do(ctx, words...).Err())
+	m.carry(keys)
 	return len(keys)
 }
 
@@ -62,4 +57,20 @@ func (m *Move) Finish() {
 		m.c.must("settle a slot", m.c.clients[i].Do(ctx, "CLUSTER", "SETSLOT", m.slot, "NODE", m.c.ids[m.to]).Err())
 	}
 	m.c.AwaitMaster(m.key, m.c.Nodes[m.to])
+}
+
+// Key moves one key.
+func (m *Move) Key(key string) {
+	m.c.t.Helper()
+	m.carry([]string{key})
+}
+
+func (m *Move) carry(keys []string) {
+	m.c.t.Helper()
+	host, port, _ := net.SplitHostPort(m.c.Nodes[m.to].Addr())
+	words := []any{"MIGRATE", host, port, "", 0, startTime.Milliseconds(), "KEYS"}
+	for _, k := range keys {
+		words = append(words, k)
+	}
+	m.c.must("move keys", m.c.clients[m.from].Do(context.Background(), words...).Err())
 }

@@ -52,6 +52,7 @@ func runsIn() map[string]string {
 // the command.
 func direct() map[string]map[string]string {
 	return map[string]map[string]string{
+		"rediskit/script.go":    {"dispatcher worker": "exists:absent"},
 		"rediskit/startup.go":   {"dispatcher worker": "info hsetnx hgetall", "dispatcher": "config|get"},
 		"beat/redis.go":         {"dispatcher worker": "hdel"},
 		"lease/redis.go":        {"worker": "blpop"},
@@ -69,7 +70,7 @@ func direct() map[string]map[string]string {
 // connection is what every client does to be one, on a Cluster too, and how
 // scripts are called.
 func connection() []string {
-	return []string{"client|setname", "cluster|slots", "command", "eval", "evalsha", "ping"}
+	return []string{"asking", "client|setname", "cluster|slots", "command", "eval", "evalsha", "ping"}
 }
 
 // observed is what an observer may read: how the fleet is, not what its jobs

@@ -153,14 +153,23 @@ func (p *process) newClerk(orders *control.Redis) (control.Clerk, error) {
 	return k, nil
 }
 
-// ready is whether Redis answers.
+// ready is whether Redis answers, on a cluster any part of it: whoever has to
+// kill what is left needs a door.
 func (p *process) ready(ctx context.Context) error {
 	cctx, cancel := rediskit.WithCall(ctx)
 	defer cancel()
-	if err := p.fleet.Clients.Jobs.Ping(cctx).Err(); err != nil {
-		return fmt.Errorf("ping redis: %w", err)
+	ps := p.fleet.Partitions
+	said := make(chan error, ps.Count)
+	for _, part := range ps.All() {
+		go func() { said <- p.fleet.Clients.Jobs.HGet(cctx, ps.Slot(part).Of("meta"), "schema").Err() }()
 	}
-	return nil
+	var last error
+	for range ps.All() {
+		if last = <-said; last == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("ask redis for the fleet: %w", last)
 }
 
 // serve answers requests until ctx ends, then lets the open ones finish.
