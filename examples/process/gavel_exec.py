@@ -35,6 +35,7 @@ class Job:
         self._say("hello", protocol="gavel-exec/1", features=["checkpoint"])
         start = self._wait("start")
         self.id, self.attempt, self.budget, self.dir = start["job"], start["attempt"], start["budget"], start["dir"]
+        self.transcript = start.get("transcript", False)
         self.input = start.get("input")
         if "input_file" in start:
             with open(os.path.join(self.dir, start["input_file"]), encoding="utf-8") as f:
@@ -64,9 +65,11 @@ class Job:
             self._seen()
             raise Denied(answer["reason"], answer.get("detail", ""))
 
-    def usage(self, call_id, model, cost_micro_usd, input_tokens=0, output_tokens=0, estimated=False):
+    def usage(self, call_id, model, cost_micro_usd, input_tokens=0, output_tokens=0, estimated=False, **told):
+        """told, kept if the job asks for a transcript: messages=[{"role": …, "text": …}], reply=, refusal=, finish=, error=."""
         self._say("usage", call_id=call_id, model=model, cost_micro_usd=cost_micro_usd,
-                  input_tokens=input_tokens, output_tokens=output_tokens, estimated=estimated)
+                  input_tokens=input_tokens, output_tokens=output_tokens, estimated=estimated,
+                  **(told if self.transcript else {}))
 
     def checkpoint(self, node, state):
         """Returns when the state is safe: the next attempt finds it in job.state."""

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Asks a question of several voices, one paid call each, and counts their votes.
 
-Input: {"question": "...", "voices": ["...", ...], "pause_ms": 0}. The model is
+Input: {"question": "...", "voices": ["...", ...], "pause_ms": 0}, and
+"transcript": true to keep what was asked and answered. The model is
 made up here, so that the example runs anywhere; put your own call into ask().
 """
 
@@ -28,7 +29,8 @@ def run(job):
             continue  # paid for in an earlier attempt
         job.reserve(voice, MODEL, PRICE)
         vote, read, written = ask(voice, question, job.input.get("pause_ms", 0))
-        job.usage(voice, MODEL, PRICE, read, written)
+        job.usage(voice, MODEL, PRICE, read, written,
+                  messages=[{"role": "system", "text": voice}, {"role": "user", "text": question}], reply=vote)
         votes[voice] = vote
         job.checkpoint(voice, votes)
         job.event("vote", voice=voice, vote=vote)

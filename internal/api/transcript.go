@@ -30,7 +30,7 @@ type transcriptView struct {
 func (d *Door) mountTranscript(h huma.API) {
 	route(d, h, huma.Operation{
 		OperationID: "transcript", Method: http.MethodGet, Path: "/v1/jobs/{id}/transcript", Summary: "Read every prompt and reply of a job",
-		Description: "Of deliberations whose input has transcript: true; of others it is empty. At most 8 MiB are kept of a job, until it is forgotten.",
+		Description: "Of jobs whose input has transcript: true, whatever their kind: a program tells its calls in the protocol. Of others it is empty. At most 8 MiB are kept of a job, until it is forgotten.",
 	}, d.transcript)
 }
 

@@ -29,6 +29,15 @@ type Exchange struct {
 	Estimated    bool     `json:"estimated,omitempty"`
 }
 
+// Transcribes says whether a job's input asks for its calls to be kept: an object
+// with transcript: true, whatever its kind.
+func Transcribes(input json.RawMessage) bool {
+	var in struct {
+		Transcript bool `json:"transcript"`
+	}
+	return json.Unmarshal(input, &in) == nil && in.Transcript
+}
+
 // Recorder is what a [Runtime] is too where it can keep calls for post-mortem.
 type Recorder interface {
 	// Record keeps one call of a job that asked for it, also while the job is

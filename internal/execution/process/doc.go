@@ -12,12 +12,13 @@
 //
 //	program says                                worker says
 //	hello {protocol, features}         within 10 s, before all else
-//	                                            start {job, owner, kind, labels, attempt, deadline, budget, dir, input | input_file, checkpoint}
+//	                                            start {job, owner, kind, labels, attempt, deadline, budget, dir, input | input_file, transcript, checkpoint}
 //	                                            input {answers}      right after start, when there are any
 //	event {seq, type, audience, data}
 //	progress {}
 //	reserve {call_id, model, max_micro_usd}     grant {call_id} | deny {call_id, reason, detail}
-//	usage {call_id, model, input_tokens, output_tokens, cost_micro_usd, estimated}
+//	usage {call_id, model, input_tokens, output_tokens, cost_micro_usd, estimated,
+//	       messages, reply, refusal, finish, error}
 //	checkpoint {seq, node, safe, codec, sha256, data | file}
 //	                                            checkpoint_ack {seq, stored}
 //	need_input {questions}                      cancel {cause: input}
@@ -29,6 +30,11 @@
 // and one that was not used within a quarter of a second must not be. A deny
 // gives as reason budget, cancelled, unavailable or refused. What a program does
 // not settle is booked as an estimate.
+//
+// With transcript in start the job's input asks for its calls to be kept: the
+// program tells with usage what was asked (messages, a list of {role, text}), what
+// came back (reply, refusal, finish) or why nothing did (error). Without it these
+// are ignored. What passes the bound of a transcript is left out.
 //
 // A checkpoint is data as its codec says (json, the default; text; base64; any
 // other word is a string that nobody looks into) or a file in dir, which may be

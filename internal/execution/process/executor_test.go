@@ -46,6 +46,26 @@ func TestAGoodProgramIsHeardInOrder(t *testing.T) {
 	}, out.Start)
 }
 
+// The calls of a program are kept as it tells them, if the job asks for it.
+func TestACallIsTranscribedIfTheInputAsksForIt(t *testing.T) {
+	for input, want := range map[string][]job.Exchange{
+		`{"transcript":true,"question":"<why>"}`: {{
+			Call: "c1", Model: "m", Messages: []job.Turn{{Role: "user", Text: "why?"}}, Reply: "because", Finish: "stop",
+			InputTokens: 7, OutputTokens: 8, Cost: 42, Estimated: true,
+		}},
+		`{"transcript":false}`: nil, `{}`: nil, `{"transcript":"yes"}`: nil,
+	} {
+		l := newLedger()
+		l.work.Input = json.RawMessage(input)
+		res, err := newBench(t, quick(), "good").run(t.Context(), l)
+		require.NoError(t, err)
+		require.Equal(t, want, l.exchanges, input)
+		var out struct{ Start map[string]any }
+		require.NoError(t, json.Unmarshal([]byte(res), &out))
+		require.Equal(t, want != nil, out.Start["transcript"] == true, "the program is told")
+	}
+}
+
 func TestHowAnAttemptEnds(t *testing.T) {
 	for name, want := range map[string]struct {
 		argv  []string

@@ -116,6 +116,7 @@ type ledger struct {
 	events      []job.Event
 	checkpoints []job.Checkpoint
 	usages      []job.Usage
+	exchanges   []job.Exchange
 	expire      int
 
 	onEvent      func(context.Context, job.Event) error
@@ -203,6 +204,14 @@ func (l *ledger) Checkpoint(_ context.Context, c job.Checkpoint) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.checkpoints = append(l.checkpoints, c)
+	return nil
+}
+
+// Record implements [job.Recorder].
+func (l *ledger) Record(_ context.Context, e job.Exchange) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.exchanges = append(l.exchanges, e)
 	return nil
 }
 

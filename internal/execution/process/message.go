@@ -38,6 +38,12 @@ type said struct {
 	OutputTokens int          `json:"output_tokens"`
 	Estimated    bool         `json:"estimated"`
 
+	Messages []job.Turn `json:"messages"` // usage, for the transcript
+	Reply    string     `json:"reply"`
+	Refusal  string     `json:"refusal"`
+	Finish   string     `json:"finish"`
+	Failure  string     `json:"error"`
+
 	Node   string `json:"node"` // checkpoint
 	Safe   *bool  `json:"safe"`
 	Codec  string `json:"codec"`
@@ -160,6 +166,7 @@ type (
 		Dir       string            `json:"dir"`
 		Input     json.RawMessage   `json:"input,omitempty"`
 		InputFile string            `json:"input_file,omitempty"`
+		Tells     bool              `json:"transcript,omitempty"`
 		Last      *stateLine        `json:"checkpoint,omitempty"`
 	}
 	money struct {

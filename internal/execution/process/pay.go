@@ -85,6 +85,24 @@ func (t *talk) usage(ctx context.Context, m said) {
 		CallID: m.CallID, Model: m.Model, InputTokens: m.InputTokens, OutputTokens: m.OutputTokens,
 		Cost: m.Cost, Estimated: m.Estimated,
 	})
+	t.transcribe(ctx, m)
+}
+
+// transcribe keeps what the program tells of a call, if the job's input asks for
+// it. One that could not be kept is no reason to fail.
+func (t *talk) transcribe(ctx context.Context, m said) {
+	rec, ok := t.rt.(job.Recorder)
+	if !ok || t.mute || !job.Transcribes(t.work.Input) {
+		return
+	}
+	err := rec.Record(context.WithoutCancel(ctx), job.Exchange{
+		Call: m.CallID, Model: m.Model, Messages: m.Messages, Reply: m.Reply, Refusal: m.Refusal, Finish: m.Finish, Error: m.Failure,
+		InputTokens: m.InputTokens, OutputTokens: m.OutputTokens, Cost: m.Cost, Estimated: m.Estimated,
+	})
+	if err != nil {
+		t.mute = ctx.Err() != nil
+		t.log.Info("call not transcribed", zap.String("call", m.CallID), zap.Error(err))
+	}
 }
 
 func (t *talk) settle(ctx context.Context, u job.Usage) {

@@ -220,7 +220,7 @@ func (t *talk) startLine() (startLine, error) {
 	w := t.work
 	line := startLine{
 		Msg: "start", Job: w.ID.String(), Owner: w.Owner, Kind: w.Kind, Labels: w.Labels, Attempt: w.Attempt,
-		Budget: money{w.Budget, w.Spent}, Dir: t.room.path, Input: w.Input,
+		Budget: money{w.Budget, w.Spent}, Dir: t.room.path, Input: w.Input, Tells: job.Transcribes(w.Input),
 	}
 	if !w.Deadline.IsZero() {
 		line.Deadline = w.Deadline.UTC().Format("2006-01-02T15:04:05.000Z")
