@@ -21,7 +21,8 @@
 // client names in its headers, and again at its end: what was billed, whether
 // and when the client closed the connection. Billed are the tokens that had
 // been produced by then, or all of them with [Config.BillWhole], as some
-// providers do. A refused request is not billed.
+// providers do. A refused request is not billed. What was billed is told to whoever
+// asks by the answer's id, once it has ended.
 //
 // # Invariants
 //
@@ -40,6 +41,7 @@
 //	server.go   configuration, routes, one request
 //	stream.go   the wire: chunks, pace, faults in mid-stream
 //	fault.go    failing on purpose
+//	bill.go     what was billed, for whoever asks
 //	witness.go  records, totals, waiting for them
 //	prompt.go   reading the prompt's sections
 //	answer.go   the structured answers

@@ -88,6 +88,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{Witness: newWitness(cfg.Log, cfg.Keep), cfg: cfg, mux: http.NewServeMux()}
 	s.mux.HandleFunc("POST /v1/chat/completions", s.complete)
 	s.mux.HandleFunc("GET /v1/models", s.list)
+	s.mux.HandleFunc("GET /v1/generation", s.bill)
 	s.mux.HandleFunc("GET /witness", s.show)
 	return s, nil
 }

@@ -228,6 +228,41 @@ func TestTheWitnessKnowsWhatWasAskedBilledAndCut(t *testing.T) {
 	require.Len(t, page.Requests, 2)
 }
 
+// What was billed is told by the answer's id, once it has ended.
+func TestABillIsToldToWhoeverAsks(t *testing.T) {
+	s, url := serve(t, Config{Seed: 1, Pace: 100})
+	ask := func(id string) (status int, data map[string]any) {
+		resp, err := http.Get(url + "/v1/generation?id=" + id)
+		require.NoError(t, err)
+		defer func() { _ = resp.Body.Close() }()
+		var body struct{ Data map[string]any }
+		require.NoError(t, json.NewDecoder(resp.Body).Decode(&body))
+		return resp.StatusCode, body.Data
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/v1/chat/completions", strings.NewReader(question("decompose")))
+	require.NoError(t, err)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	id := resp.Header.Get("X-Generation-Id")
+	require.NotEmpty(t, id)
+	status, _ := ask(id)
+	require.Equal(t, http.StatusNotFound, status, "it has not ended")
+	cancel()
+	_ = resp.Body.Close()
+	require.NoError(t, s.Await(t.Context(), func(t Totals) bool { return t.Cut == 1 }))
+	status, data := ask(id)
+	require.Equal(t, http.StatusOK, status)
+	rec := s.Records("")[0]
+	require.True(t, rec.Told)
+	require.EqualValues(t, rec.InputTokens, data["tokens_prompt"])
+	require.EqualValues(t, rec.OutputTokens, data["native_tokens_completion"])
+	require.Equal(t, true, data["cancelled"])
+	require.Equal(t, 1, s.Totals().Requests, "to ask is no request")
+	status, _ = ask("simulated-9")
+	require.Equal(t, http.StatusNotFound, status)
+}
+
 func TestAProviderThatDoesNotNoticeBillsTheWholeAnswer(t *testing.T) {
 	bill := func(whole bool) int {
 		s, url := serve(t, Config{Pace: 200, BillWhole: whole})

@@ -37,6 +37,9 @@ func (t *stream) serve(ctx context.Context, text string) {
 		t.close(0, true)
 		return
 	}
+	if t.ask.Stream {
+		t.open()
+	}
 	if !t.pause(ctx, t.server.cfg.Latency) {
 		t.close(len(tokens), true)
 		return
@@ -45,9 +48,16 @@ func (t *stream) serve(ctx context.Context, text string) {
 		t.whole(tokens, refusal, finish)
 		return
 	}
+	t.flow(ctx, tokens, refusal, finish)
+}
+
+// open begins the response before there is anything to say, with the id that its
+// bill is asked by.
+func (t *stream) open() {
 	t.w.Header().Set("Content-Type", "text/event-stream")
 	t.w.Header().Set("Cache-Control", "no-store")
-	t.flow(ctx, tokens, refusal, finish)
+	t.w.Header().Set("X-Generation-Id", generation(t.rec.Seq))
+	_ = http.NewResponseController(t.w).Flush()
 }
 
 // spoil changes the answer as the fault has it.
@@ -166,7 +176,7 @@ func (t *stream) close(all int, cut bool) {
 
 func (t *stream) frame(choices []any, usage any) map[string]any {
 	return map[string]any{
-		"id": fmt.Sprintf("simulated-%d", t.rec.Seq), "object": "chat.completion.chunk",
+		"id": generation(t.rec.Seq), "object": "chat.completion.chunk",
 		"created": t.rec.Arrived.Unix(), "model": t.ask.Model, "system_fingerprint": "gavel-simulated",
 		"choices": choices, "usage": usage,
 	}

@@ -27,6 +27,8 @@ type Record struct {
 	OutputTokens int `json:"output_tokens"`
 	// Cut: the client closed the connection before the answer was complete, at Ended.
 	Cut bool `json:"cut,omitempty"`
+	// Told: what was billed was asked for, and told.
+	Told bool `json:"told,omitempty"`
 }
 
 // Open reports whether the request is still in flight.

@@ -127,6 +127,7 @@ func (f *Fleet) startWorker(ctx context.Context, redis settings.Redis, id string
 	cfg.Canary.Canary = true
 	cfg.Redis, cfg.ID, cfg.Slots, cfg.Listen, cfg.Version = redis, id, f.cfg.Slots, "", f.cfg.Version
 	cfg.ModelURL, cfg.ModelKeyFile, cfg.Model = f.cfg.ModelURL, f.cfg.ModelKeyFile, f.cfg.Model
+	cfg.ModelBills = f.sim != nil
 	f.workers = append(f.workers, begin(ctx, id, f.failed, func(ctx context.Context, p *process) error {
 		return worker.Run(ctx, cfg, p.hurry, f.log)
 	}))

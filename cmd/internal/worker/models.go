@@ -12,12 +12,12 @@ import (
 )
 
 // chat is a client of a model server, closed with the worker.
-func (p *wired) chat(url, keyFile string) (*model.Client, error) {
+func (p *wired) chat(url, keyFile string, bills bool) (*model.Client, error) {
 	key, err := secret(keyFile)
 	if err != nil {
 		return nil, err
 	}
-	c, err := model.New(model.Config{BaseURL: url, Key: key, Silence: p.cfg.ModelSilence})
+	c, err := model.New(model.Config{BaseURL: url, Key: key, Silence: p.cfg.ModelSilence, Bills: bills})
 	if err != nil {
 		return nil, err
 	}
@@ -30,6 +30,7 @@ type role struct {
 	URL     string `json:"url"`
 	KeyFile string `json:"key_file"`
 	Model   string `json:"model"`
+	Bills   bool   `json:"bills"`
 }
 
 // routes reads the file of models by role; no file is none.
@@ -73,11 +74,11 @@ func (p *wired) route(r role, to *deliberation.Route) error {
 	if r.URL == "" && r.KeyFile == "" {
 		return nil
 	}
-	url := r.URL
+	url, bills := r.URL, r.Bills
 	if url == "" {
-		url = p.cfg.ModelURL
+		url, bills = p.cfg.ModelURL, r.Bills || p.cfg.ModelBills
 	}
-	c, err := p.chat(url, r.KeyFile)
+	c, err := p.chat(url, r.KeyFile, bills)
 	if err != nil {
 		return err
 	}

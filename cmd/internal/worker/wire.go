@@ -141,7 +141,7 @@ func (p *wired) row(self *atomic.Pointer[execution.Worker]) func() []byte {
 
 // executors are the kinds of job this worker runs.
 func (p *wired) executors() (map[string]job.Executor, error) {
-	chat, err := p.chat(p.cfg.ModelURL, p.cfg.ModelKeyFile)
+	chat, err := p.chat(p.cfg.ModelURL, p.cfg.ModelKeyFile, p.cfg.ModelBills)
 	if err != nil {
 		return nil, err
 	}

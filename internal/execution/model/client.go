@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,9 @@ type Config struct {
 	Silence time.Duration
 	// Timeout bounds the whole call; default 5 min.
 	Timeout time.Duration
+	// Bills says that the server tells afterwards what it billed for an answer that
+	// was cut: GET BaseURL/generation?id=, as OpenRouter has it.
+	Bills bool
 }
 
 const (
@@ -45,6 +49,8 @@ const (
 type Client struct {
 	cfg       Config
 	transport *http.Transport
+	// bills has connections of its own: what it asks is free and passes no gate.
+	bills *http.Client
 	// modern: the endpoint knows max_completion_tokens and may refuse max_tokens.
 	modern bool
 }
@@ -74,6 +80,7 @@ func New(cfg Config) (*Client, error) {
 	return &Client{
 		cfg:       cfg,
 		transport: newTransport(),
+		bills:     &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, IdleConnTimeout: 90 * time.Second}},
 		modern:    host == "api.openai.com" || strings.HasSuffix(host, ".openai.azure.com"),
 	}, nil
 }
@@ -108,7 +115,10 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 }
 
 // Close drops idle connections. Calls under way are not touched.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
+func (c *Client) Close() {
+	c.transport.CloseIdleConnections()
+	c.bills.CloseIdleConnections()
+}
 
 // Chat asks once and reads the answer to its end. The function before is called
 // as the last thing before the request is written; if it returns an error
@@ -123,6 +133,12 @@ func (c *Client) Chat(ctx context.Context, req Request, before func() error) (Re
 	reply, err := cc.run(within)
 	sent, refusal := cc.wire.gate.close()
 	reply.Sent = sent
+	if status, header, _ := cc.wire.seen(); c.cfg.Bills && sent && !reply.Reported && status < http.StatusBadRequest {
+		stop() // the server must see that nobody reads any more
+		if id := cmp.Or(cc.id, header.Get(HeaderBill)); id != "" {
+			c.bill(ctx, id, &reply)
+		}
+	}
 	switch {
 	case ctx.Err() != nil && err != nil:
 		return reply, fmt.Errorf("ask the model: %w", context.Cause(ctx))
@@ -142,6 +158,7 @@ type call struct {
 	silence *time.Timer
 	limit   int
 	text    strings.Builder
+	id      string // what the server calls the answer
 }
 
 func newCall(parent context.Context, c *Client, req Request, before func() error) (*call, context.Context, func()) {
@@ -225,6 +242,7 @@ func (cc *call) params() openai.ChatCompletionNewParams {
 
 // take adds one chunk to the reply.
 func (cc *call) take(reply *Reply, chunk openai.ChatCompletionChunk) error {
+	cc.id = cmp.Or(cc.id, chunk.ID)
 	reply.Chunks += min(1, len(chunk.Choices))
 	for _, choice := range chunk.Choices {
 		cc.text.WriteString(choice.Delta.Content)

@@ -280,6 +280,65 @@ func TestEveryWayOfFailingHasItsError(t *testing.T) {
 	}
 }
 
+// What a server bills for an answer that was cut it tells whoever asks, after a
+// while; where it does not, nothing is made up.
+func TestABillIsAskedForWhenAnAnswerIsCut(t *testing.T) {
+	named := strings.Replace(word("half"), "{", `{"id":"gen-1",`, 1)
+	for name, c := range map[string]struct {
+		frames []string
+		header string
+		bills  []string // one per time it is asked; the last again and again
+		off    bool
+		want   [2]int // zero: not reported
+	}{
+		"at once":                {[]string{named}, "", []string{`{"data":{"tokens_prompt":9,"tokens_completion":3}}`}, false, [2]int{9, 3}},
+		"when it has them":       {[]string{named}, "", []string{"", "", `{"data":{"tokens_prompt":9,"tokens_completion":3}}`}, false, [2]int{9, 3}},
+		"what it bills by":       {[]string{named}, "", []string{`{"data":{"tokens_prompt":9,"tokens_completion":3,"native_tokens_prompt":11,"native_tokens_completion":0}}`}, false, [2]int{11, 0}},
+		"before the first chunk": {nil, "gen-1", []string{`{"data":{"tokens_prompt":9,"tokens_completion":0}}`}, false, [2]int{9, 0}},
+		"never":                  {[]string{named}, "", []string{""}, false, [2]int{}},
+		"nonsense":               {[]string{named}, "", []string{`{"data":{"tokens_prompt":-9,"tokens_completion":3}}`}, false, [2]int{}},
+		"of an answer unnamed":   {[]string{word("half")}, "", []string{`{"data":{"tokens_prompt":9,"tokens_completion":3}}`}, false, [2]int{}},
+		"not asked for":          {[]string{named}, "", []string{`{"data":{"tokens_prompt":9,"tokens_completion":3}}`}, true, [2]int{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancel(t.Context())
+			var asked atomic.Int32
+			client := served(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodGet {
+					answer := c.bills[min(int(asked.Add(1)), len(c.bills))-1]
+					if answer == "" || r.URL.Path != "/v1/generation" || r.URL.Query().Get("id") != "gen-1" || r.Header.Get("Authorization") != "Bearer sk" {
+						http.NotFound(w, r)
+						return
+					}
+					_, _ = io.WriteString(w, answer)
+					return
+				}
+				_, _ = io.Copy(io.Discard, r.Body)
+				if c.header != "" {
+					w.Header().Set(HeaderBill, c.header)
+				}
+				stream(w, append(c.frames, `{"choices":[]}`)...)
+				<-r.Context().Done()
+			}, func(cfg *Config) { cfg.Bills, cfg.Key = !c.off, "sk" })
+			req := ask("hi")
+			arrived := 0
+			req.Alive = func() {
+				if arrived++; arrived > len(c.frames) {
+					cancel()
+				}
+			}
+			began := time.Now()
+			reply, err := client.Chat(ctx, req, yes)
+			require.ErrorIs(t, err, context.Canceled)
+			require.Equal(t, c.want != [2]int{}, reply.Reported)
+			require.Equal(t, c.want, [2]int{reply.InputTokens, reply.OutputTokens})
+			require.Equal(t, c.off, asked.Load() == 0 && name != "of an answer unnamed")
+			require.Less(t, time.Since(began), 5*time.Second)
+		})
+	}
+}
+
 func TestAStreamThatDripsForEverIsEndedByTheTimeout(t *testing.T) {
 	c := served(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)

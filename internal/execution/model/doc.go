@@ -31,7 +31,8 @@
 //   - One call, at most one request on the wire.
 //   - An answer is never longer than its cap, however long the stream is.
 //   - A call ends: silence, slowness and length are each bounded.
-//   - Reply.Reported is true only for counts that the provider stated.
+//   - Reply.Reported is true only for counts that the provider stated, at the end
+//     of the stream or, with Config.Bills, when it was asked after a cut.
 //
 // # When things fail
 //
@@ -46,4 +47,5 @@
 //	model.go      request, reply, errors
 //	client.go     the client and the course of one call
 //	transport.go  the gate before the request and the cap on the response
+//	bill.go       what a server bills for an answer that was cut
 package model
