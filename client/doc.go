@@ -47,6 +47,7 @@
 //	issue.go    preview an order, issue it, follow it
 //	blocks.go   standing orders
 //	fleet.go    the fleet, freeze, thaw, the audit
+//	watch.go    the fleet as it goes on
 //	budgets.go  what may be spent
 //	spend.go    what is being spent, and by whom; resume with a raised budget
 //	keys.go     API keys: made, listed, revoked

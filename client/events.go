@@ -60,8 +60,9 @@ type follower struct {
 	after  string
 	// give hands an event to the caller, and says whether it was the last.
 	give func(id, data string) (last bool, err error)
-	came int  // events so far
-	done bool // the last one came, or the caller wants no more
+	kind string // of the event that is given, as the stream names it
+	came int    // events so far
+	done bool   // the last one came, or the caller wants no more
 }
 
 // follow returns nil when the last event came or the caller wants no more.
@@ -149,11 +150,12 @@ func (f *follower) open(ctx context.Context) (*http.Response, error) {
 
 // take hands a whole event on, and remembers it as the place to resume at.
 func (f *follower) take(fr *frame) error {
+	f.kind = fr.kind
 	last, err := f.give(fr.id, fr.data)
 	if err != nil {
 		return err
 	}
-	fr.data = ""
+	fr.data, fr.kind = "", ""
 	f.after = fr.id
 	f.came++
 	f.done = last
@@ -161,7 +163,7 @@ func (f *follower) take(fr *frame) error {
 }
 
 // frame collects the lines of one server-sent event.
-type frame struct{ id, data string }
+type frame struct{ id, kind, data string }
 
 // take adds a line and reports whether the event is whole.
 func (fr *frame) take(line string) bool {
@@ -173,6 +175,8 @@ func (fr *frame) take(line string) bool {
 	switch name {
 	case "id":
 		fr.id = value
+	case "event":
+		fr.kind = value
 	case "data":
 		if fr.data != "" {
 			fr.data += "\n"

@@ -32,6 +32,7 @@ type commands struct {
 	Ps          psCommand          `cmd:"" group:"Jobs" help:"List jobs, newest first."`
 	Get         getCommand         `cmd:"" group:"Jobs" help:"Show one job."`
 	Watch       watchCommand       `cmd:"" group:"Jobs" help:"Follow a job's events to its end."`
+	Logs        logsCommand        `cmd:"" group:"Jobs" help:"Follow a job's events as lines, for grep and for log collectors."`
 	Report      reportCommand      `cmd:"" group:"Jobs" help:"Read what a deliberation found, in Markdown."`
 	Answer      answerCommand      `cmd:"" group:"Jobs" help:"Answer a job that asks its owner."`
 	Resume      resumeCommand      `cmd:"" group:"Jobs" help:"Bring a parked job back with a raised budget; go on from a killed or failed one as a new job."`

@@ -40,6 +40,7 @@
 //	demo.go      gavel demo
 //	submit.go    a problem file becomes a job
 //	run.go       run and watch: following a job
+//	logs.go      a job's events as lines
 //	jobs.go      ps, get, report
 //	answer.go    answers to a job that asks its owner
 //	checkpoints.go  list and read checkpoints

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"sync"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -22,12 +24,12 @@ const (
 
 type topCommand struct {
 	By    string        `name:"by" default:"owner" placeholder:"WHAT" help:"Who spends, by owner, kind, model, worker or label:KEY."`
-	Every time.Duration `name:"every" default:"2s" help:"How often to look, 500ms or more."`
+	Every time.Duration `name:"every" default:"2s" help:"How often to look at the spend, 500ms or more; the fleet itself tells once a second."`
 }
 
 // Help says what the keys do.
 func (topCommand) Help() string {
-	return "Keys: q quits, r looks at once. Where nobody watches, and with --json, it looks once."
+	return "Keys: q quits, r looks at the spend at once. Where nobody watches, and with --json, it looks once."
 }
 
 // view is the fleet as it was seen.
@@ -47,7 +49,7 @@ func (c topCommand) Run(ctx context.Context, d *desk) error {
 	if err != nil {
 		return err
 	}
-	first, err := look(ctx, cl, c.By)
+	first, err := c.first(ctx, cl)
 	if err != nil {
 		return err
 	}
@@ -59,26 +61,64 @@ func (c topCommand) Run(ctx context.Context, d *desk) error {
 		first.write(d.screen, 0, time.Now())
 		return nil
 	}
-	m := top{seen: first, at: time.Now(), every: c.Every, colour: d.screen.Colour(), look: func() tea.Msg {
-		cctx, cancel := context.WithTimeout(ctx, glance)
-		defer cancel()
-		v, err := look(cctx, cl, c.By)
-		return looked{v, time.Now(), err}
+	m := top{seen: first, at: time.Now(), money: time.Now(), every: c.Every, colour: d.screen.Colour(), look: func(f client.Fleet) tea.Cmd {
+		return func() tea.Msg {
+			cctx, cancel := context.WithTimeout(ctx, glance)
+			defer cancel()
+			v, err := look(cctx, cl, c.By, f)
+			return looked{v, time.Now(), err}
+		}
 	}}
 	p := tea.NewProgram(m, tea.WithContext(ctx), tea.WithInput(in), tea.WithOutput(d.Out), tea.WithEnvironment(d.Env), tea.WithoutSignalHandler())
+	watching, stop := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { watchFleet(watching, cl, func(n news) { p.Send(n) }) })
+	defer watch.Wait()
+	defer stop()
 	if _, err := p.Run(); err != nil && !errors.Is(err, tea.ErrProgramKilled) {
 		return fmt.Errorf("terminal: %w", err)
 	}
 	return nil
 }
 
-// look asks for all that is shown.
-func look(ctx context.Context, cl *client.Client, by string) (view, error) {
-	var v view
-	var err error
-	if v.Fleet, err = cl.Fleet(ctx); err != nil {
-		return v, err
+// first is the whole picture, asked for once.
+func (c topCommand) first(ctx context.Context, cl *client.Client) (view, error) {
+	f, err := cl.Fleet(ctx)
+	if err != nil {
+		return view{}, err
 	}
+	return look(ctx, cl, c.By, f)
+}
+
+// comeBack is how long it is waited before a fleet that nobody tells of any more
+// is asked again.
+const comeBack = time.Second
+
+// watchFleet tells how the fleet is, as its dispatcher does, until ctx ends.
+func watchFleet(ctx context.Context, cl *client.Client, tell func(news)) {
+	for ctx.Err() == nil {
+		for n, err := range cl.WatchFleet(ctx) {
+			switch {
+			case err != nil:
+				tell(news{err: err})
+			case n.Trouble != nil:
+				tell(news{err: n.Trouble})
+			default:
+				tell(news{fleet: n.Fleet, at: time.Now()})
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(comeBack):
+		}
+	}
+}
+
+// look asks for what the fleet does not tell of itself: the spend, and what its
+// open orders have come to.
+func look(ctx context.Context, cl *client.Client, by string, f client.Fleet) (view, error) {
+	v := view{Fleet: f}
+	var err error
 	if v.Spend, err = cl.Spend(ctx, by); err != nil {
 		return v, err
 	}
@@ -93,17 +133,27 @@ func look(ctx context.Context, cl *client.Client, by string) (view, error) {
 	return v, nil
 }
 
+// stale is from when on a picture says how old it is: the news come once a second.
+const stale = 4 * time.Second
+
 // top is what the terminal shows.
 type top struct {
 	seen          view
-	at            time.Time // of seen
-	err           error     // of the last look, since at
-	round         int       // counts looks, so that a look by key starts the wait anew
+	at            time.Time // when the fleet was seen
+	money         time.Time // when the spend was
+	err           error     // of the last news or look, since at
 	looking       bool
 	width, height int
 	every         time.Duration
 	colour        bool
-	look          tea.Cmd
+	look          func(client.Fleet) tea.Cmd
+}
+
+// news is the fleet as it tells of itself.
+type news struct {
+	fleet client.Fleet
+	at    time.Time
+	err   error
 }
 
 // looked is what a look came to.
@@ -113,16 +163,14 @@ type looked struct {
 	err  error
 }
 
-// due says that a round's wait is over.
-type due int
+// second passes.
+type second struct{}
 
 // Init implements [tea.Model].
-func (m top) Init() tea.Cmd { return m.wait() }
+func (m top) Init() tea.Cmd { return pass() }
 
-func (m top) wait() tea.Cmd {
-	round := m.round
-	return tea.Tick(m.every, func(time.Time) tea.Msg { return due(round) })
-}
+// pass lets a picture age that nothing else changes.
+func pass() tea.Cmd { return tea.Tick(time.Second, func(time.Time) tea.Msg { return second{} }) }
 
 // Update implements [tea.Model].
 func (m top) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
@@ -131,16 +179,29 @@ func (m top) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.width, m.height = msg.Width, msg.Height
 	case tea.KeyPressMsg:
 		return m.key(msg.String())
-	case due:
-		if int(msg) == m.round {
-			return m.again()
-		}
+	case second:
+		return m, pass()
+	case news:
+		return m.told(msg)
 	case looked:
 		m.looking, m.err = false, msg.err
 		if msg.err == nil {
-			m.seen, m.at = msg.view, msg.at
+			m.seen.Spend, m.seen.Orders, m.money = msg.view.Spend, msg.view.Orders, msg.at
 		}
-		return m, m.wait()
+	}
+	return m, nil
+}
+
+// told takes what the fleet says, and looks at the spend when that is old, or at
+// orders that came or went.
+func (m top) told(n news) (tea.Model, tea.Cmd) {
+	if m.err = n.err; n.err != nil {
+		return m, nil
+	}
+	changed := !slices.Equal(m.seen.Fleet.OpenOrders, n.fleet.OpenOrders)
+	m.seen.Fleet, m.at = n.fleet, n.at
+	if changed || len(n.fleet.OpenOrders) > 0 || n.at.Sub(m.money) >= m.every {
+		return m.again()
 	}
 	return m, nil
 }
@@ -162,8 +223,7 @@ func (m top) again() (tea.Model, tea.Cmd) {
 		return m, nil
 	}
 	m.looking = true
-	m.round++
-	return m, m.look
+	return m, m.look(m.seen.Fleet)
 }
 
 // View implements [tea.Model].

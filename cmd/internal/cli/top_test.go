@@ -71,7 +71,7 @@ func TestTopShowsTheMostUrgentFirst(t *testing.T) {
 	text := sized(t, top{seen: busy(), at: noon(), every: 2 * time.Second}, 80, 24).text(noon())
 	for _, want := range []string{
 		"fleet prod", "$9.0000/min (base $1.5000/min)", "6.0 times the base", "▃▃▃▄", "▇█", "80 running, 7 queued", "3 without progress",
-		"order-0", "owner mallory", "6/9", "worker-37 worker-38", "owner-00", "deaf (1)", "silent 9.0s", "and 3", "seen 12:00:00", "q quit",
+		"order-0", "owner mallory", "6/9", "worker-37 worker-38", "owner-00", "deaf (1)", "silent 9.0s", "and 3", "live, seen 12:00:00", "q quit",
 	} {
 		require.Contains(t, text, want, text)
 	}
@@ -92,30 +92,49 @@ func TestTopLeavesNothingOutWhereThereIsRoom(t *testing.T) {
 	require.NotContains(t, sized(t, top{seen: hostile, at: noon()}, 80, 24).text(noon()), "\x1b")
 }
 
-func TestTopLooksAgainOneAtATimeAndSaysWhenItIsStale(t *testing.T) {
+func TestTopFollowsTheNewsAndSaysWhenItIsStale(t *testing.T) {
 	t.Parallel()
-	m := sized(t, top{seen: busy(), at: noon(), every: 2 * time.Second, look: func() tea.Msg { return nil }}, 80, 24)
+	var asked []client.Fleet
+	m := sized(t, top{seen: busy(), at: noon(), money: noon(), every: 2 * time.Second, look: func(f client.Fleet) tea.Cmd {
+		asked = append(asked, f)
+		return func() tea.Msg { return nil }
+	}}, 80, 24)
 	step := func(msg tea.Msg) tea.Cmd {
 		next, cmd := m.Update(msg)
 		m = next.(top)
 		return cmd
 	}
+	calm := func(at time.Duration) news {
+		f := busy().Fleet
+		f.Name, f.OpenOrders = "calm", nil
+		return news{fleet: f, at: noon().Add(at)}
+	}
 	require.NotNil(t, m.Init())
-	require.NotNil(t, step(due(0)), "the wait is over: it looks")
+	require.NotNil(t, step(second{}), "and so on")
+	require.NotNil(t, step(calm(time.Second)), "orders went: what they came to is asked for")
+	require.Contains(t, m.View().Content, "fleet calm", "and the fleet is shown at once")
 	require.Nil(t, step(tea.KeyPressMsg{Code: 'r', Text: "r"}), "it looks already")
-	require.NotNil(t, step(looked{err: errors.New("connection refused")}), "it waits for the next look")
-	require.Contains(t, m.text(noon().Add(7*time.Second)), "STALE for 7.0s")
-	require.Contains(t, m.text(noon()), "connection refused")
-	require.Contains(t, m.text(noon()), "fleet prod", "the last picture stays")
-
-	require.NotNil(t, step(tea.KeyPressMsg{Code: 'r', Text: "r"}), "by key at once")
 	fresh := busy()
-	fresh.Fleet.Name = "fresh"
-	require.NotNil(t, step(looked{view: fresh, at: noon().Add(time.Second)}))
-	require.Nil(t, step(due(1)), "the wait that the key cut short")
-	require.NotContains(t, m.text(noon()), "STALE")
-	require.Contains(t, m.View().Content, "fleet fresh")
+	fresh.Spend.Now.PerMinute, fresh.Orders = 1_234_000, nil
+	require.Nil(t, step(looked{view: fresh, at: noon().Add(time.Second)}))
+	require.Contains(t, m.text(noon()), "$1.2340/min")
+	require.Contains(t, m.text(noon()), "fleet calm", "a look takes nothing back that came since")
+	require.Nil(t, step(calm(2*time.Second)), "the spend is fresh enough")
+	require.NotNil(t, step(calm(3*time.Second)), "and now it is not")
+	require.Len(t, asked, 2)
+	step(looked{err: errors.New("connection refused")})
+	require.Contains(t, m.text(noon().Add(10*time.Second)), "STALE for 7.0s")
+	require.Contains(t, m.text(noon()), "connection refused")
+	require.NotNil(t, step(tea.KeyPressMsg{Code: 'r', Text: "r"}), "by key at once")
+	step(looked{view: fresh, at: noon().Add(3 * time.Second)})
+	require.NotContains(t, m.text(noon().Add(4*time.Second)), "STALE")
+	require.Contains(t, m.text(noon().Add(9*time.Second)), "STALE for 6.0s", "nothing came for a while")
+	step(news{err: errors.New("reset by peer")})
+	require.Contains(t, m.text(noon().Add(9*time.Second)), "reset by peer")
+	require.Contains(t, m.text(noon()), "fleet calm", "the last picture stays")
 	require.True(t, m.View().AltScreen)
+	step(calm(9 * time.Second))
+	require.NotContains(t, m.text(noon().Add(9*time.Second)), "STALE")
 }
 
 func TestTopIsLeftByKey(t *testing.T) {

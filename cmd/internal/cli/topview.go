@@ -37,10 +37,14 @@ func (m top) text(now time.Time) string {
 
 // foot says how old the picture is, and what the keys do.
 func (m top) foot(s *show.Screen, now time.Time) string {
-	if m.err != nil {
+	old := now.Sub(m.at) > stale
+	switch {
+	case m.err != nil:
 		return s.Paint(show.Red, "STALE for "+show.Span(now.Sub(m.at))) + "  q quit  r again  " + show.Clean(rootOf(m.err).Error())
+	case old:
+		return s.Paint(show.Red, "STALE for "+show.Span(now.Sub(m.at))) + "  q quit  r again  nothing is told any more"
 	}
-	return s.Paint(show.Dim, fmt.Sprintf("seen %s, every %s  q quit  r refresh", m.at.UTC().Format("15:04:05"), m.every))
+	return s.Paint(show.Dim, fmt.Sprintf("live, seen %s  q quit  r refresh the spend", m.at.UTC().Format("15:04:05")))
 }
 
 // section is a table of which there may be less room than rows.
