@@ -126,6 +126,9 @@ func (m *mouth) write(data []byte) error {
 	m.torn = m.torn || err != nil && n > 0
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
+		if m.closed.Load() { // it was given up for the last word, and did not stall
+			return errHushed
+		}
 		return errStalled
 	case err != nil:
 		return fmt.Errorf("tell the program: %w", err)
