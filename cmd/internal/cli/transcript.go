@@ -26,7 +26,7 @@ func (c *transcriptCommand) Run(ctx context.Context, d *desk) error {
 		}
 		n++
 		if d.JSON {
-			if err := d.document(e); err != nil {
+			if err := d.record(e); err != nil {
 				return err
 			}
 			continue
