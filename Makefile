@@ -90,6 +90,10 @@ deploy-test: ## hold deploy/ to the binaries, and Redis's users to the scripts
 	@scripts/redis.sh ensure
 	$(GO) test $(TEST_FLAGS) ./cmd/internal/deployment/...
 
+.PHONY: recording
+recording: build ## record docs/kill-all.svg anew: a real run in a real terminal (needs npm and asciinema)
+	scripts/recording.sh
+
 .PHONY: openapi
 openapi: ## lint the OpenAPI document, make a client of it with an npm tool, and use that client
 	scripts/openapi.sh
