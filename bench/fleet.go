@@ -85,7 +85,7 @@ func (f *fleet) worker(ctx context.Context, url string, ps rediskit.Partitions, 
 	if err != nil {
 		return err
 	}
-	watch := control.NewWatch(line, ps.All(), zap.NewNop())
+	watch := control.NewWatch(line.Line(id), ps.All(), zap.NewNop())
 	money, err := budget.NewRedis(run, ps)
 	if err != nil {
 		return err
@@ -169,6 +169,7 @@ func (w *waiter) end(id job.ID) chan time.Time {
 func (w *waiter) Execute(ctx context.Context, work job.Work, _ job.Runtime) (job.Result, error) {
 	w.began <- work.ID
 	<-ctx.Done()
-	w.end(work.ID) <- time.Now()
+	at := time.Now()
+	w.end(work.ID) <- at
 	return nil, context.Cause(ctx)
 }

@@ -198,9 +198,12 @@ func TestNoCallOfControlOutlivesItsDeadline(t *testing.T) {
 		most time.Duration
 		do   func(context.Context) error
 	}{
-		"kill":  {2 * rediskit.CallTimeout, func(context.Context) error { _, err := w.kill(id, "k1"); return err }},
-		"tip":   {rediskit.CallTimeout, func(ctx context.Context) error { _, err := w.orders.Tip(ctx, 0); return err }},
-		"hints": {rediskit.ReadDeadline, func(ctx context.Context) error { _, _, err := w.orders.Hints(ctx, 0, "0-0"); return err }},
+		"kill": {2 * rediskit.CallTimeout, func(context.Context) error { _, err := w.kill(id, "k1"); return err }},
+		"tip":  {rediskit.CallTimeout, func(ctx context.Context) error { _, err := w.orders.Line("w1").Tip(ctx, 0); return err }},
+		"hints": {rediskit.ReadDeadline, func(ctx context.Context) error {
+			_, _, err := w.orders.Line("w1").Hints(ctx, 0, control.Cursor{"0-0", "0-0"})
+			return err
+		}},
 		"sweep": {rediskit.CallTimeout, func(ctx context.Context) error { _, err := w.orders.Sweep(ctx, 0, id); return err }},
 		"fence": {rediskit.CallTimeout, func(ctx context.Context) error { _, _, err := w.orders.Fence(ctx, 0, job.Ripe{}, 1); return err }},
 		"view":  {rediskit.CallTimeout, func(ctx context.Context) error { _, err := w.orders.View(ctx); return err }},

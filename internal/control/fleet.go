@@ -199,3 +199,17 @@ func sum(m map[job.State]int64) int64 {
 	}
 	return n
 }
+
+// counts is how many jobs live in each place of a partition.
+type counts struct {
+	live, running, road, later int64
+	alive                      map[job.State]int64
+	oldest                     time.Duration // of what waits on the road, on Redis's clock
+}
+
+// workerRow is a worker as a partition's table has it.
+type workerRow struct {
+	id   string
+	beat int64
+	row  []byte
+}

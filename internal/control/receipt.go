@@ -198,10 +198,10 @@ func (c *Redis) tell(ctx context.Context, r *job.Receipt, id job.ID) error {
 // open names the jobs that somebody still holds, in the partitions that have the
 // order. One that does not answer any more makes it recording again.
 func (c *Redis) open(ctx context.Context, r *job.Receipt) error {
-	o, parts := r.Order, []int{r.Order.ID.Partition()}
-	if o.Scope.Kind != job.ScopeJob {
-		parts = c.reach(o.Scope)
+	if r.Order.Scope.Kind == job.ScopeJob {
+		return c.openOne(ctx, r)
 	}
+	parts := c.reach(r.Order.Scope)
 	for _, p := range parts {
 		if slices.Contains(r.Missing, p) {
 			continue
@@ -224,27 +224,52 @@ func (c *Redis) openIn(ctx context.Context, r *job.Receipt, p int) error {
 	if err != nil {
 		return err
 	}
-	held, err := c.leasedIn(ctx, p, 10*maxOpen)
+	const page = 10 * maxOpen
+	for from := 0; ; from += page {
+		held, err := c.leasedIn(ctx, p, from, page)
+		if err != nil {
+			return err
+		}
+		for _, l := range held {
+			if int64(len(r.Open)) == min(maxOpen, r.Tally.Waiting) {
+				return nil
+			}
+			if l.order == string(r.Order.ID) || l.order == "" && r.Order.Covers(p, l.id, l.owner, l.seq) {
+				r.Open = append(r.Open, c.held(p, l, deaf[l.id] == l.worker))
+			}
+		}
+		if len(held) < page {
+			return nil
+		}
+	}
+}
+
+// openOne names the one job of an order without a look at any other.
+func (c *Redis) openOne(ctx context.Context, r *job.Receipt) error {
+	if r.Job == nil || r.Verdict != job.Waiting {
+		return nil
+	}
+	p, j := r.Job.ID.Partition(), r.Job
+	said, err := c.workerIn(ctx, p, j.Claim.Worker)
 	if err != nil {
 		return err
 	}
-	for _, l := range held {
-		if len(r.Open) == maxOpen {
-			return nil
-		}
-		if l.order != string(r.Order.ID) && (l.order != "" || !r.Order.Covers(p, l.id, l.owner, l.seq)) {
-			continue
-		}
-		verdict := job.Waiting
-		if deaf[l.id] == l.worker {
-			verdict = job.Deaf
-		}
-		r.Open = append(r.Open, job.Open{
-			Job: l.id, Owner: l.owner, Worker: l.worker, Verdict: verdict,
-			LeaseEnds: time.Now().Add(c.take - c.presence.silent(p, l.worker, time.Now())),
-		})
-	}
+	var w row
+	_ = json.Unmarshal(said, &w) // an unreadable row reports nothing
+	r.Open = []job.Open{c.held(p, leased{id: j.ID, owner: j.Owner, worker: j.Claim.Worker}, slices.Contains(w.DeafJobs, j.ID))}
 	return nil
+}
+
+// held is a job under an order that somebody still holds.
+func (c *Redis) held(p int, l leased, deaf bool) job.Open {
+	o := job.Open{
+		Job: l.id, Owner: l.owner, Worker: l.worker, Verdict: job.Waiting,
+		LeaseEnds: time.Now().Add(c.take - c.presence.silent(p, l.worker, time.Now())),
+	}
+	if deaf {
+		o.Verdict = job.Deaf
+	}
+	return o
 }
 
 func orderFrom(id job.ID, f map[string]string) job.Order {
@@ -285,4 +310,11 @@ func tallyFrom(f map[string]string) job.Tally {
 		Fenced: n("fenced"), Waiting: n("waiting"), CoveredBefore: n("covered_before"), Unbooked: n("unbooked"),
 		SpentAfter: job.MicroUSD(n("spent_after")),
 	}
+}
+
+// leased is what a receipt needs of a running job.
+type leased struct {
+	id                   job.ID
+	owner, worker, order string
+	seq                  uint64
 }

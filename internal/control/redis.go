@@ -5,6 +5,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -231,19 +232,13 @@ func (c *Redis) jobIn(ctx context.Context, id job.ID) (job.Job, error) {
 	return job.FromFields(f)
 }
 
-// leased is what a receipt needs of a running job.
-type leased struct {
-	id                   job.ID
-	owner, worker, order string
-	seq                  uint64
-}
-
-// leasedIn lists up to limit running jobs of a partition.
-func (c *Redis) leasedIn(ctx context.Context, p, limit int) ([]leased, error) {
+// leasedIn lists up to limit running jobs of a partition, from the one of that
+// rank on: the most silent first.
+func (c *Redis) leasedIn(ctx context.Context, p, from, limit int) ([]leased, error) {
 	slot := c.partitions.Slot(p)
 	cctx, cancel := rediskit.WithCall(ctx)
 	defer cancel()
-	ids, err := c.run.Client.ZRange(cctx, slot.Of("leases"), 0, int64(limit)-1).Result()
+	ids, err := c.run.Client.ZRange(cctx, slot.Of("leases"), int64(from), int64(from+limit)-1).Result()
 	if err != nil {
 		return nil, rediskit.Unread(err)
 	}
@@ -262,13 +257,6 @@ func (c *Redis) leasedIn(ctx context.Context, p, limit int) ([]leased, error) {
 		out[i] = leased{id: job.ID(ids[i]), owner: v[0], worker: v[1], order: v[2], seq: seq}
 	}
 	return out, nil
-}
-
-// counts is how many jobs live in each place of a partition.
-type counts struct {
-	live, running, road, later int64
-	alive                      map[job.State]int64
-	oldest                     time.Duration // of what waits on the road, on Redis's clock
 }
 
 func (c *Redis) countsIn(ctx context.Context, p int) (counts, error) {
@@ -296,13 +284,6 @@ func (c *Redis) countsIn(ctx context.Context, p int) (counts, error) {
 	return n, nil
 }
 
-// workerRow is a worker as a partition's table has it.
-type workerRow struct {
-	id   string
-	beat int64
-	row  []byte
-}
-
 func (c *Redis) workersIn(ctx context.Context, p int) ([]workerRow, error) {
 	slot := c.partitions.Slot(p)
 	cctx, cancel := rediskit.WithCall(ctx)
@@ -326,6 +307,14 @@ func (c *Redis) workersIn(ctx context.Context, p int) ([]workerRow, error) {
 	return out, nil
 }
 
+// workerIn is the row of one worker; empty, when it has left.
+func (c *Redis) workerIn(ctx context.Context, p int, worker string) ([]byte, error) {
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	all, err := c.run.Client.HGetAll(cctx, c.partitions.Slot(p).Of("worker", worker)).Result()
+	return []byte(all["row"]), rediskit.Unread(err)
+}
+
 // samplersIn lists who watches a partition's beat, each with the beat of its last
 // tick.
 func (c *Redis) samplersIn(ctx context.Context, p int) ([]workerRow, error) {
@@ -343,26 +332,44 @@ func (c *Redis) samplersIn(ctx context.Context, p int) ([]workerRow, error) {
 	return out, nil
 }
 
+// line is what one worker hears: the hints for all, and its own.
+type line struct {
+	*Redis
+	worker string
+}
+
+// Line returns the [Line] of a worker. Blocking reads go through c's client.
+func (c *Redis) Line(worker string) Line { return line{c, worker} }
+
+func (l line) streams(p int) [2]string {
+	slot := l.partitions.Slot(p)
+	return [2]string{slot.Of("control"), slot.Of("hints", l.worker)}
+}
+
 // Tip implements [Line].
-func (c *Redis) Tip(ctx context.Context, p int) (string, error) {
+func (l line) Tip(ctx context.Context, p int) (at Cursor, err error) {
 	cctx, cancel := rediskit.WithCall(ctx)
 	defer cancel()
-	last, err := c.run.Client.XRevRangeN(cctx, c.partitions.Slot(p).Of("control"), "+", "-", 1).Result()
-	if err != nil {
-		return "", rediskit.Unread(err)
+	for i, stream := range l.streams(p) {
+		last, err := l.run.Client.XRevRangeN(cctx, stream, "+", "-", 1).Result()
+		if err != nil {
+			return Cursor{}, rediskit.Unread(err)
+		}
+		at[i] = start
+		if len(last) > 0 {
+			at[i] = last[0].ID
+		}
 	}
-	if len(last) == 0 {
-		return "0-0", nil
-	}
-	return last[0].ID, nil
+	return at, nil
 }
 
 // Hints implements [Line]: a blocking read of one second with a deadline of two.
-func (c *Redis) Hints(ctx context.Context, p int, after string) ([]job.Hint, string, error) {
+func (l line) Hints(ctx context.Context, p int, after Cursor) ([]job.Hint, Cursor, error) {
 	cctx, cancel := context.WithTimeout(ctx, rediskit.ReadDeadline)
 	defer cancel()
-	got, err := c.run.Client.XRead(cctx, &redis.XReadArgs{
-		Streams: []string{c.partitions.Slot(p).Of("control"), after}, Count: 1000, Block: rediskit.BlockFor,
+	streams := l.streams(p)
+	got, err := l.run.Client.XRead(cctx, &redis.XReadArgs{
+		Streams: append(streams[:], after[:]...), Count: 1000, Block: rediskit.BlockFor,
 	}).Result()
 	if errors.Is(err, redis.Nil) {
 		return nil, after, nil
@@ -371,9 +378,12 @@ func (c *Redis) Hints(ctx context.Context, p int, after string) ([]job.Hint, str
 		return nil, after, rediskit.Unread(err)
 	}
 	var hints []job.Hint
-	for _, m := range got[0].Messages {
-		hints = append(hints, hintFrom(p, m.Values))
-		after = m.ID
+	for _, s := range got {
+		i := slices.Index(streams[:], s.Stream)
+		for _, m := range s.Messages {
+			hints = append(hints, hintFrom(p, m.Values))
+			after[i] = m.ID
+		}
 	}
 	return hints, after, nil
 }

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -351,5 +352,31 @@ func TestTheDeafAreNamedAmongTheWaiting(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "killed", word)
 		require.Equal(t, job.Tally{Targeted: 2, Waiting: 1, Stopped: 1}, f.receipt(t, r.Order.ID).Tally, "it heard at last")
+	})
+}
+
+// However many run, those under an order are named: the lease of one may stand
+// behind any number of others.
+func TestTheWaitingAreNamedAmongManyThatRun(t *testing.T) {
+	inFleets(t, func(t *testing.T, f *fleet) {
+		one, two := f.mustSubmit(t, "ann", "talk", `{}`), f.mustSubmit(t, "ann", "talk", `{}`)
+		require.Len(t, f.mustGrant(t, "n1"), 2)
+		slot := f.ps.Slot(one.Partition())
+		pipe := f.client.Pipeline()
+		for i := range 2500 {
+			pipe.Do(t.Context(), "ZADD", slot.Of("leases"), -1, fmt.Sprintf("other-%d", i))
+		}
+		_, err := pipe.Exec(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, f.client.HSet(t.Context(), slot.Of("worker", "w1"), "row", `{"deaf_jobs":["`+string(one)+`"]}`).Err())
+		r, err := f.Kill(t.Context(), permit(t, access.Kill, access.OneJob(one)), asked("r"), "")
+		require.NoError(t, err)
+		require.Equal(t, job.Deaf, r.Verdict)
+		require.Len(t, r.Open, 1)
+		require.Equal(t, one, r.Open[0].Job)
+		r = f.kill(t, job.Selector{Owner: "ann"}, "")
+		require.Equal(t, job.Tally{Targeted: 1, CoveredBefore: 1, Waiting: 1}, r.Tally)
+		require.Len(t, r.Open, 1)
+		require.Equal(t, two, r.Open[0].Job)
 	})
 }

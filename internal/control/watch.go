@@ -13,16 +13,24 @@ import (
 	"github.com/rtfm-si/gavel/internal/job"
 )
 
-// Line is the control stream of a partition, as a reader sees it.
+// Line is what one worker hears of a partition: the control stream, for orders
+// over many jobs, and a stream of its own, for orders over one that it runs.
 type Line interface {
-	// Tip is the position of the last entry, "0-0" for an empty stream.
-	Tip(ctx context.Context, partition int) (string, error)
+	// Tip is the position of the last entries.
+	Tip(ctx context.Context, partition int) (Cursor, error)
 	// Hints returns the entries after a position, waiting up to a second for the
-	// first; gap is set for an entry that could not be read.
-	Hints(ctx context.Context, partition int, after string) (hints []job.Hint, next string, err error)
+	// first; Gap is set in the hint of an entry that could not be read.
+	Hints(ctx context.Context, partition int, after Cursor) (hints []job.Hint, next Cursor, err error)
 }
 
-// Watch hears orders on the control stream, with a cursor for each partition.
+// Cursor is a position in both streams of a [Line]: the control stream's, and
+// the worker's own.
+type Cursor [2]string
+
+// start is the position before the first entry.
+const start = "0-0"
+
+// Watch hears orders on a worker's line, with a cursor for each partition.
 // It is the speed and not the truth: whenever it may have missed something it
 // says so, and the renewals tell.
 type Watch struct {
@@ -103,7 +111,8 @@ func (w *Watch) Run(ctx context.Context, deliver func(job.Hint)) {
 // follow keeps one cursor. Its first position is the tip: what came before is
 // in the records, and the first renewal tells.
 func (w *Watch) follow(ctx context.Context, p int, deliver func(job.Hint)) {
-	cursor, lost := "", true
+	var cursor Cursor
+	lost := true
 	for ctx.Err() == nil {
 		if lost {
 			at, ok := w.connect(ctx, p, cursor)
@@ -118,7 +127,7 @@ func (w *Watch) follow(ctx context.Context, p int, deliver func(job.Hint)) {
 		if err != nil {
 			lost = true
 			if ctx.Err() == nil {
-				w.log.Warn("control stream lost; resuming at the cursor", zap.Int("partition", p), zap.Error(err))
+				w.log.Warn("control streams lost; resuming at the cursor", zap.Int("partition", p), zap.Error(err))
 			}
 			continue
 		}
@@ -133,18 +142,23 @@ func (w *Watch) follow(ctx context.Context, p int, deliver func(job.Hint)) {
 // connect finds where to read on: at the cursor, or at the tip on the first
 // time and when the stream has gone back behind the cursor, as after a failover
 // that lost data.
-func (w *Watch) connect(ctx context.Context, p int, cursor string) (string, bool) {
+func (w *Watch) connect(ctx context.Context, p int, cursor Cursor) (Cursor, bool) {
 	tip, err := w.line.Tip(ctx, p)
 	if err != nil {
-		return "", false
+		return cursor, false
 	}
-	if cursor == "" {
+	if cursor == (Cursor{}) {
 		return tip, true
 	}
-	if before(tip, cursor) {
-		w.log.Warn("control stream went back behind the cursor; data were lost", zap.Int("partition", p),
-			zap.String("cursor", cursor), zap.String("tip", tip))
-		return tip, true
+	for i := range tip {
+		if !before(tip[i], cursor[i]) {
+			continue
+		}
+		if i == 0 || tip[i] != start { // a stream of one's own goes by itself
+			w.log.Warn("control stream went back behind the cursor; data were lost", zap.Int("partition", p),
+				zap.String("cursor", cursor[i]), zap.String("tip", tip[i]))
+		}
+		cursor[i] = tip[i]
 	}
 	return cursor, true
 }

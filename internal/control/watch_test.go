@@ -15,10 +15,11 @@ import (
 	"github.com/rtfm-si/gavel/internal/job"
 )
 
-// tape is a control stream in memory that can be cut and can go back.
+// tape is a line in memory that can be cut and can go back: both its streams.
 type tape struct {
 	mu      sync.Mutex
 	entries []entry
+	own     []entry
 	broken  bool
 	reads   int
 }
@@ -34,26 +35,36 @@ func (t *tape) write(ms uint64, order string) {
 	t.entries = append(t.entries, entry{ms, job.Hint{Order: job.Order{ID: job.ID(order)}}})
 }
 
+// tell writes to the stream that is the worker's own.
+func (t *tape) tell(ms uint64, order string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.own = append(t.own, entry{ms, job.Hint{Order: job.Order{ID: job.ID(order)}}})
+}
+
 func (t *tape) set(change func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	change()
 }
 
-func (t *tape) Tip(context.Context, int) (string, error) {
+func (t *tape) Tip(context.Context, int) (at Cursor, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.broken {
-		return "", job.ErrUnavailable
+		return at, job.ErrUnavailable
 	}
-	if len(t.entries) == 0 {
-		return "0-0", nil
+	for i, entries := range [][]entry{t.entries, t.own} {
+		at[i] = start
+		if len(entries) > 0 {
+			at[i] = fmt.Sprintf("%d-0", entries[len(entries)-1].ms)
+		}
 	}
-	return fmt.Sprintf("%d-0", t.entries[len(t.entries)-1].ms), nil
+	return at, nil
 }
 
 // Hints blocks for a second of its bubble's clock.
-func (t *tape) Hints(_ context.Context, _ int, after string) ([]job.Hint, string, error) {
+func (t *tape) Hints(_ context.Context, _ int, after Cursor) ([]job.Hint, Cursor, error) {
 	for range 100 { // a second of blocking
 		t.mu.Lock()
 		t.reads++
@@ -61,12 +72,14 @@ func (t *tape) Hints(_ context.Context, _ int, after string) ([]job.Hint, string
 			t.mu.Unlock()
 			return nil, after, errors.New("cut")
 		}
-		from, _ := splitID(after)
 		var out []job.Hint
-		for _, e := range t.entries {
-			if e.ms > from {
-				out = append(out, e.hint)
-				after = fmt.Sprintf("%d-0", e.ms)
+		for i, entries := range [][]entry{t.entries, t.own} {
+			from, _ := splitID(after[i])
+			for _, e := range entries {
+				if e.ms > from {
+					out = append(out, e.hint)
+					after[i] = fmt.Sprintf("%d-0", e.ms)
+				}
 			}
 		}
 		t.mu.Unlock()
@@ -140,6 +153,26 @@ func TestACutLinkLosesNoHint(t *testing.T) {
 		heard, gaps := e.all()
 		require.Equal(t, []string{"a", "b", "c"}, heard, "each once, in order: the cursor resumes")
 		require.Equal(t, 2, gaps, "and the renewals are asked after the cut")
+	})
+}
+
+func TestAWorkersOwnStreamIsHeardAndMayGoByItself(t *testing.T) {
+	line := &tape{}
+	watching(t, line, func(_ *Watch, e *ear) {
+		line.tell(10, "mine")
+		line.write(5, "all")
+		time.Sleep(time.Second)
+		line.set(func() { line.broken, line.own = true, nil }) // nothing for an hour, and the link is cut
+		time.Sleep(time.Second)
+		line.tell(7, "mine again") // by a server whose clock is behind
+		line.set(func() { line.broken = false })
+		time.Sleep(time.Second)
+		line.tell(8, "and again")
+		line.write(6, "all again")
+		time.Sleep(time.Second)
+		heard, gaps := e.all()
+		require.Equal(t, []string{"all", "mine", "all again", "and again"}, heard, "each stream goes on at its own cursor")
+		require.Equal(t, 2, gaps, "and the renewal catches what was said between")
 	})
 }
 

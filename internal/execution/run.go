@@ -30,6 +30,7 @@ type run struct {
 
 	mu    sync.Mutex
 	kill  killTimes
+	news  bool          // a kill was heard, and nobody told yet
 	after time.Duration // how long the confirmation of a kill waits, see Deliver
 	sign  time.Time     // the last sign of life
 	deaf  bool
@@ -178,23 +179,48 @@ func (w *Worker) watch(r *run, done <-chan struct{}) {
 // stop cancels the run's context. The first cause stands; but the first kill is
 // noted whenever it comes, for the receipt and for patience.
 func (r *run) stop(cause error) {
+	r.cut(cause)
 	var s *job.Stop
-	heard := false
-	now := time.Now()
 	if errors.As(cause, &s) && s.Kind == job.StopKilled {
-		r.mu.Lock()
-		heard = r.kill.delivered.IsZero()
-		if heard {
-			r.kill.delivered = now
-			r.scope, r.trace = s.Scope, s.Trace
-		}
-		r.mu.Unlock()
+		r.heard(s)
+	}
+}
+
+// cut cancels the run's context and does nothing else that takes time. A kill is
+// noted first: work that returns at once has to see that it was killed.
+func (r *run) cut(cause error) {
+	var s *job.Stop
+	kill := errors.As(cause, &s) && s.Kind == job.StopKilled
+	if kill {
+		kill = r.delivered(s)
 	}
 	r.cancel(cause)
-	if heard {
+	if kill {
 		r.mu.Lock()
+		defer r.mu.Unlock()
 		r.kill.cancelled = time.Now()
-		r.mu.Unlock()
+	}
+}
+
+// delivered notes the first kill, and says whether this is it.
+func (r *run) delivered(s *job.Stop) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.kill.delivered.IsZero() {
+		return false
+	}
+	r.kill.delivered, r.news = time.Now(), true
+	r.scope, r.trace = s.Scope, s.Trace
+	return true
+}
+
+// heard tells of a kill, once.
+func (r *run) heard(s *job.Stop) {
+	r.mu.Lock()
+	news := r.news
+	r.news = false
+	r.mu.Unlock()
+	if news {
 		r.trail.Event("kill.delivered")
 		r.log.Info("kill delivered", zap.String("order", string(s.Order)), zap.String("actor", s.Actor), zap.String("reason", s.Reason))
 		r.listen()

@@ -250,17 +250,21 @@ func (w *Worker) Deliver(h job.Hint) {
 	stop := &job.Stop{Kind: job.StopKilled, Order: h.Order.ID, Actor: h.Order.Actor, Reason: h.Order.Reason, Trace: h.Order.Trace, Scope: h.Wide}
 	runs := w.covered(h)
 	for i, r := range runs {
-		if len(runs) > 1 {
-			r.space(time.Duration(i+1) * min(confirmEvery, confirmWithin/time.Duration(len(runs))))
+		if n := time.Duration(len(runs)); n > 1 {
+			r.space(min(confirmAfter, n*confirmEvery) + time.Duration(i+1)*min(confirmEvery, confirmWithin/n))
 		}
-		r.stop(stop)
+		r.cut(stop)
+	}
+	for _, r := range runs {
+		r.heard(stop)
 	}
 }
 
-// An order over many runs cancels every context at once, and spaces the writes
-// that confirm: they would keep Redis, and the other workers' readers, from the
-// rest of the news.
+// An order over many runs cancels every context at once, and the writes that
+// confirm come a little later and spaced: they would keep Redis, and the other
+// workers' readers, from the rest of the news.
 const (
+	confirmAfter  = 20 * time.Millisecond
 	confirmEvery  = time.Millisecond
 	confirmWithin = 200 * time.Millisecond
 )

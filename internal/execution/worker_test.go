@@ -192,6 +192,8 @@ func TestAnOrderOverManyCancelsAtOnceAndSpacesItsConfirmations(t *testing.T) {
 		for range n {
 			require.Equal(t, began, <-cancelled)
 		}
+		time.Sleep(confirmAfter)
+		require.Empty(t, f.written(), "the news goes first")
 		time.Sleep(10*time.Millisecond + time.Microsecond)
 		require.Len(t, f.written(), 10)
 		time.Sleep(confirmWithin)

@@ -47,7 +47,7 @@ func Table() []Key {
 		{"beat", "", "string", both, "never", "the logical clock of leases"},
 		{"reapers", "", "hash", both, "field leaves with its reaper", "a nonce and the last beat per beat sampler"},
 		{"workers", "", "zset", both, "member leaves with its worker", "workers by the beat of their last renewal"},
-		{"control", "", "stream", "dispatcher", "trimmed to 10,000", "hints of orders"},
+		{"control", "", "stream", "dispatcher", "trimmed to 10,000", "hints of orders over many jobs"},
 		{"orders", "", "zset", "dispatcher", "with retention", "orders by the time they were recorded"},
 		{"open_orders", "", "set", "dispatcher", "member leaves when quiesced", "orders not yet quiesced"},
 		{"audit", "", "stream", "dispatcher", "never", "who did what, append-only"},
@@ -78,6 +78,7 @@ func Table() []Key {
 		{"tally", "order", "hash", both, "with the order", "its verdicts"},
 
 		{"worker", "worker", "hash", both, "with its worker", "a worker's row: host, version, slots"},
+		{"hints", "worker", "stream", "dispatcher", "an hour after the last", "hints of orders over one job that this worker runs"},
 		{"attempt", "worker", "string", both, "60 s", "the last grant, to answer its retry"},
 
 		{"idem", "idem", "string", "dispatcher", "24 h", "idempotency key to job id and body digest; 1 h: what a kill was refused for"},

@@ -141,7 +141,7 @@ func dry(command, sub, key string) []string {
 	case "INFO":
 		return []string{command, "server"}
 	}
-	enough := map[string]int{"HGET": 1, "HEXISTS": 1, "HMGET": 1, "HDEL": 1, "SADD": 1, "SREM": 1, "SISMEMBER": 1, "ZREM": 1, "ZSCORE": 1, "XDEL": 1, "LPUSH": 1, "SET": 1, "HSET": 2, "HINCRBY": 2, "ZADD": 2, "ZRANGE": 2, "ZREVRANGE": 2, "ZRANGEBYSCORE": 2, "XACK": 2, "XADD": 3}
+	enough := map[string]int{"HGET": 1, "HEXISTS": 1, "HMGET": 1, "HDEL": 1, "SADD": 1, "SREM": 1, "SISMEMBER": 1, "ZREM": 1, "ZSCORE": 1, "XDEL": 1, "LPUSH": 1, "SET": 1, "EXPIRE": 1, "HSET": 2, "HINCRBY": 2, "ZADD": 2, "ZRANGE": 2, "ZREVRANGE": 2, "ZRANGEBYSCORE": 2, "XACK": 2, "XADD": 3}
 	words := []string{command, key}
 	for range enough[command] {
 		words = append(words, "1")
@@ -158,16 +158,16 @@ func TestUsersMayDoNothingElse(t *testing.T) {
 		"DEBUG OBJECT x", "SHUTDOWN NOSAVE", "ACL LIST", "ACL SETUSER worker +@all", "ACL WHOAMI", "CLIENT LIST", "CLIENT KILL TYPE normal",
 		"CLIENT PAUSE 1", "MONITOR", "SAVE", "BGREWRITEAOF", "REPLICAOF NO ONE", "SWAPDB 0 1", "SUBSCRIBE x", "PUBLISH x y", "SELECT 1",
 		"RENAME {gavel:0}:gate {gavel:0}:wake", "COPY {gavel:0}:gate {gavel:0}:wake", "RESTORE {gavel:0}:wake 0 x", "MIGRATE h 1 k 0 1", "DUMP {gavel:0}:road",
-		"XGROUP DESTROY {gavel:0}:road fleet", "GET somebody-elses", "SET somebody-elses 1", "DEL {other:0}:road", "EXPIRE {gavel:0}:road 1",
+		"XGROUP DESTROY {gavel:0}:road fleet", "GET somebody-elses", "SET somebody-elses 1", "DEL {other:0}:road", "PERSIST {gavel:0}:road",
 	}
 	worker := []string{
-		"CONFIG GET *", "HSET {gavel:0}:gate frozen 0", "DEL {gavel:0}:gate", "HDEL {gavel:0}:gate rules", "XADD {gavel:0}:control * a b", "DEL {gavel:0}:control",
+		"CONFIG GET *", "HSET {gavel:0}:gate frozen 0", "DEL {gavel:0}:gate", "HDEL {gavel:0}:gate rules", "XADD {gavel:0}:control * a b", "DEL {gavel:0}:control", "XADD {gavel:0}:hints:w1 * a b", "DEL {gavel:0}:hints:w1", "EXPIRE {gavel:0}:road 1",
 		"HSET {gavel:0}:order:o a b", "HGETALL {gavel:0}:order:o", "ZADD {gavel:0}:orders 1 o", "SADD {gavel:0}:open_orders o", "INCR {gavel:0}:seq", "SET {gavel:0}:seq 0",
 		"XADD {gavel:0}:audit * a b", "XREVRANGE {gavel:0}:audit + -", "INCR {gavel:0}:audit_n", "DEL {gavel:0}:audit", "SET {gavel:0}:idem:i x", "GET {gavel:0}:idem:i",
 		"ZADD {gavel:0}:index 1 j", "ZADD {gavel:0}:owned:ann 1 j", "BLPOP {gavel:0}:audit 1",
 	}
 	observer := []string{
-		"CONFIG GET *", "EVAL return 0", "EVALSHA ffffffffffffffffffffffffffffffffffffffff 0", "HSET {gavel:0}:gate frozen 0", "XADD {gavel:0}:road * a b", "LPUSH {gavel:0}:wake 1",
+		"CONFIG GET *", "EXPIRE {gavel:0}:road 1", "EVAL return 0", "EVALSHA ffffffffffffffffffffffffffffffffffffffff 0", "HSET {gavel:0}:gate frozen 0", "XADD {gavel:0}:road * a b", "LPUSH {gavel:0}:wake 1",
 		"DEL {gavel:0}:live", "INCR {gavel:0}:beat", "HGETALL {gavel:0}:job:j", "XRANGE {gavel:0}:events:j - +", "HGETALL {gavel:0}:checkpoints:j", "HGETALL {gavel:0}:meta", "GET {gavel:0}:idem:i",
 	}
 	for user, lines := range map[string][]string{

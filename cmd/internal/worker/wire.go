@@ -73,7 +73,7 @@ func wire(cfg Config, id string, fleet settings.Fleet, outside *checkpoint.Outsi
 		return nil, err
 	}
 	p.leases.Seen = p.gates.Seen
-	p.watch = control.NewWatch(p.gates, parts, log)
+	p.watch = control.NewWatch(p.gates.Line(id), parts, log)
 	money, err := budget.NewRedis(fleet.Runner(), ps)
 	if err != nil {
 		return nil, err

@@ -5,13 +5,13 @@
 -- `must_have_submitted` are empty for an admin. What was refused is kept for an
 -- hour, so that its retry is answered and not audited again.
 -- `at` is empty, but for an order that is asserted again after a loss.
--- KEYS:    order orders open_orders control audit audit_n road live leases later alive over idem holding
+-- KEYS:    order orders open_orders audit audit_n road live leases later alive over idem holding
 -- READS:   gate money
--- MAKES:   job events tally held calls reserved minute day window
+-- MAKES:   job events tally held calls reserved minute day window hints
 -- ARGV:    id job must_own must_have_submitted actor reason incident requested who at allow_resume trace
 -- REPLY:   recorded over covered foreign unknown
 -- FLAGS:   allow-oom
--- INCLUDE: over record audit
+-- INCLUDE: over record audit hint
 local function done(word, r)
   local v = redis.call('HGET', K.order, 'first_verdict')
   return { word, v or '', r and r.state or '', redis.call('HGET', K.order, 'at') or '' }
@@ -68,8 +68,8 @@ if r.state == 'running' then
   redis.call('HSET', P.job .. A.job, 'order', A.id, 'order_at', at, 'order_by', A.actor, 'order_reason', A.reason,
     'spent_at_order', r.spent, 'allow_resume', A.allow_resume, 'order_trace', A.trace)
   emit(A.job, 'job.killing', t, { order = A.id, by = A.actor, reason = A.reason })
-  redis.call('XADD', K.control, 'MAXLEN', '~', '10000', '*', 'order', A.id, 'scope', 'job', 'job', A.job,
-    'actor', A.actor, 'reason', A.reason, 'trace', A.trace)
+  hint(r.worker, 'order', A.id, 'scope', 'job', 'job', A.job, 'actor', A.actor, 'reason', A.reason,
+    'trace', A.trace)
   return done('recorded', r)
 end
 record_order('not_running', false)

@@ -3,13 +3,13 @@
 -- A job without a claim is over here and now; a running one stands under the
 -- order from here on. What it meets under another order is not its own. The
 -- counts grow in the same step, so they sum up at every instant.
--- KEYS:    order control road live leases later alive over holding
+-- KEYS:    order road live leases later alive over holding
 -- READS:   gate money
--- MAKES:   job events tally held calls reserved minute day window
+-- MAKES:   job events tally held calls reserved minute day window hints
 -- ARGV:    id limit
 -- REPLY:   more done unknown
 -- FLAGS:   allow-oom
--- INCLUDE: over record selected
+-- INCLUDE: over record selected hint
 local o = redis.call('HMGET', K.order, 'scope', 'h', 'scan', 'selector', 'at', 'actor', 'reason', 'allow_resume', 'trace')
 if o[1] ~= 'selector' then return { 'unknown' } end
 if o[3] == 'end' then return { 'done' } end
@@ -31,8 +31,8 @@ local function meet(id)
     redis.call('HSET', P.job .. id, 'order', A.id, 'order_at', order.at, 'order_by', order.actor, 'order_reason', order.reason,
       'spent_at_order', r.spent, 'allow_resume', order.allow, 'order_trace', order.trace)
     emit(id, 'job.killing', t, { order = A.id, by = order.actor, reason = order.reason })
-    redis.call('XADD', K.control, 'MAXLEN', '~', '10000', '*', 'order', A.id, 'scope', 'job', 'job', id, 'wide', 'selector',
-      'actor', order.actor, 'reason', order.reason, 'trace', order.trace)
+    hint(r.worker, 'order', A.id, 'scope', 'job', 'job', id, 'wide', 'selector', 'actor', order.actor, 'reason', order.reason,
+      'trace', order.trace)
     return book('waiting')
   end
   redis.call('HINCRBY', P.tally .. A.id, 'unbooked', 1)
