@@ -152,12 +152,12 @@ func TestAStoreThatHangsHoldsNoStop(t *testing.T) {
 			f.queue = []job.Granted{granted(1)}
 			took := make(chan time.Duration, 1)
 			r := start(t, Config{}, f, func(ctx context.Context, _ job.Work, rt job.Runtime) (job.Result, error) {
-				var stopped time.Time
-				defer context.AfterFunc(ctx, func() { stopped = time.Now() })()
+				stopped := make(chan time.Time, 1)
+				defer context.AfterFunc(ctx, func() { stopped <- time.Now() })()
 				time.AfterFunc(time.Second, func() { f.stop(id(1), &job.Stop{Kind: kind}) })
 				err := rt.Checkpoint(ctx, job.Checkpoint{Seq: 1})
 				require.ErrorIs(t, err, &job.Stop{Kind: kind})
-				took <- time.Since(stopped)
+				took <- time.Since(<-stopped)
 				return nil, err
 			})
 			require.LessOrEqual(t, <-took, tailFor+600*time.Millisecond)
