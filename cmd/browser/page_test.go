@@ -39,6 +39,7 @@ func TestMain(m *testing.M) { redistest.Main(m) }
 const (
 	fleetName = "prod-eu"
 	within    = 30 * time.Second
+	looks     = 50 * time.Millisecond
 	shots     = "../../bin/screenshots"
 	axe       = "../../bin/axe/node_modules/axe-core/axe.min.js"
 )
@@ -47,6 +48,7 @@ const (
 type town struct {
 	*testing.T
 	fleet             *dev.Fleet
+	redis             *redistest.Own
 	url               string // of the door in front
 	alice, bob, admin *client.Client
 	noStreams, noDoor atomic.Bool
@@ -55,11 +57,12 @@ type town struct {
 // newTown starts a fleet whose own Redis is real.
 func newTown(t *testing.T, cfg dev.Config) *town {
 	t.Helper()
-	cfg.Redis, cfg.Fleet = redistest.StartOwn(t, redistest.Options{}).URL(), fleetName
+	own := redistest.StartOwn(t, redistest.Options{})
+	cfg.Redis, cfg.Fleet = own.URL(), fleetName
 	f, err := dev.Start(t.Context(), cfg, zap.NewNop())
 	require.NoError(t, err)
 	t.Cleanup(func() { f.Hurry(); _ = f.Close() })
-	w := &town{T: t, fleet: f}
+	w := &town{T: t, fleet: f, redis: own}
 	behind, err := url.Parse(f.URL())
 	require.NoError(t, err)
 	proxy := httputil.NewSingleHostReverseProxy(behind)

@@ -33,5 +33,6 @@
 //
 //	console.go the handler and its headers
 //	web/       the page: app (start, routes), api (requests), live (streams and
-//	           polling), dom (drawing), overview, job, receipt, dialogs, keys
+//	           polling), dom (drawing), overview, job, receipt, keys; dialog (the one there is),
+//	           dialogs (kills), gate, blocks, resume
 package console

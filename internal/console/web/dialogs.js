@@ -1,126 +1,25 @@
 // The levers, each behind a dialog that says what it will do before it does it.
 
-import { get, post, random } from './api.js';
-import { count, draw, h, jobs, money, since } from './dom.js';
+import { post } from './api.js';
+import { block, lift } from './blocks.js';
+import { close, field, foot, frame, given, init, redraw, send, show, shown, why } from './dialog.js';
+import { count, h, jobs, money } from './dom.js';
+import { adopt, freeze, thaw } from './gate.js';
 import { scopeText } from './receipt.js';
-import { at, changed, may, say, state, stopped } from './state.js';
+import { resume } from './resume.js';
+import { at, may, say, state, stopped } from './state.js';
 
 let actions;
-let open = null; // what the dialog is about; null when it is closed
 
 export const dialogs = {
-  init(all) {
-    actions = all;
-    const box = at('dialog');
-    // The event comes after the dialog has closed; by then the next may be open.
-    box.addEventListener('close', () => { if (!box.open) { open = null; draw(box); } });
-    box.addEventListener('click', (e) => { if (e.target === box) dialogs.close(); });
-  },
-  close() {
-    if (at('dialog').open) at('dialog').close();
-  },
+  init(all) { actions = all; init(all); },
+  close, freeze, thaw, adopt, block, lift,
+  resume: (j) => resume(j, actions),
   help: (keys) => show({ body: () => helpBody(keys) }),
-  freeze: () => may('freeze') && show({ body: freezeBody }),
-  thaw: () => may('thaw') && state.fleet?.gate.frozen && thaw(),
-  killAll: () => may('kill-fleet') && show({ body: killAllBody, freeze: true, preview: null }, () => look({ scope: 'fleet' })),
+  killAll: () => may('kill-fleet') && show({ body: killAllBody, freeze: true, preview: null }, (o) => look(o, { scope: 'fleet' })),
   killJob: (j) => j && show({ body: killJobBody, job: j }),
-  kill: (what) => may('kill-selector') && show({ body: killBody, what, asked: Object.keys(what).length > 0 }, (o) => { if (o.asked) look(scopeOf(what)); }),
+  kill: (what) => may('kill-selector') && show({ body: killBody, what, asked: Object.keys(what).length > 0 }, (o) => { if (o.asked) look(o, scopeOf(what)); }),
 };
-
-// thaw shows the gate as it is at this moment: an order of a second ago has
-// changed its head, and the page may not have heard of it yet.
-async function thaw() {
-  try {
-    state.fleet = await get('/v1/fleet', { timeout: 2000 });
-  } catch {
-    // what was last seen has to do; the dispatcher says when it is too old
-  }
-  show({ body: thawBody, seen: state.fleet.gate.head });
-}
-
-function show(dialog, then) {
-  open = { ...dialog, fault: null, busy: false, key: random() };
-  redraw();
-  const box = at('dialog');
-  if (!box.open) box.showModal();
-  box.querySelector('[autofocus]')?.focus();
-  then?.(open);
-}
-
-function redraw() {
-  if (open) draw(at('dialog'), h('div', { key: open.key }, open.body(open)));
-}
-
-function frame(o, title, danger, submit, ...body) {
-  return h('form', { onsubmit: (e) => { e.preventDefault(); if (!o.busy) submit(); }, class: danger ? 'ask grave' : 'ask', autocomplete: 'off' },
-    h('h2', { id: 'dialog-title' }, title), body,
-    o.fault && h('p', { class: 'fault', role: 'alert' }, o.fault));
-}
-
-function foot(o, text, danger, ready = true) {
-  return h('div', { class: 'foot' },
-    h('button', { type: 'button', onclick: () => dialogs.close() }, 'Cancel', h('kbd', null, 'Esc')),
-    h('button', { id: 'go', type: 'submit', class: danger ? 'danger' : 'primary', disabled: o.busy || !ready }, o.busy ? 'Sending…' : text));
-}
-
-function field(id, label, props, note) {
-  return h('div', { class: 'field', key: id }, h('label', { for: id }, label), h('input', { id, spellcheck: 'false', ...props }), note && h('small', null, note));
-}
-
-function why(focus) {
-  return [field('reason', 'Reason', { required: true, maxlength: 1024, autofocus: focus || undefined }, 'Kept in the receipt, the job and the audit.'),
-    field('incident', 'Incident (optional)', { maxlength: 128, value: state.incident || state.fleet?.gate.incident || undefined })];
-}
-
-function given() {
-  const incident = at('incident')?.value.trim();
-  if (incident) state.incident = incident;
-  return { reason: at('reason').value.trim(), ...(incident ? { incident } : {}) };
-}
-
-// send does the act and closes the dialog, or says in it what went wrong.
-async function send(o, act, done) {
-  o.busy = true;
-  o.fault = null;
-  redraw();
-  const began = performance.now();
-  try {
-    const answer = await act();
-    dialogs.close();
-    done(answer, began);
-    actions.refresh();
-    changed();
-  } catch (e) {
-    o.busy = false;
-    o.fault = e.inWords || String(e);
-    redraw();
-  }
-}
-
-function freezeBody(o) {
-  return frame(o, 'Freeze the fleet', false, () => send(o, () => post('/v1/fleet/freeze', given(), { idempotencyKey: o.key }), frozen('The fleet is frozen.')),
-    h('p', null, 'Nothing is admitted and nothing starts until it is thawed. ', h('b', null, 'What runs goes on'), ', and goes on spending: to stop it, kill.'),
-    why(true), foot(o, 'Freeze', false));
-}
-
-function frozen(text) {
-  return (gate) => { if (state.fleet) state.fleet = { ...state.fleet, gate }; say(text); };
-}
-
-function thawBody(o) {
-  const g = state.fleet.gate;
-  return frame(o, 'Thaw the fleet', false, () => send(o, async () => {
-    try {
-      return await post('/v1/fleet/thaw', { seen: o.seen, reason: at('reason').value.trim() }, { idempotencyKey: o.key });
-    } catch (e) {
-      if (e.type === 'gate-changed') { o.seen = e.body.head || o.seen; o.key = random(); }
-      throw e;
-    }
-  }, frozen('The fleet is open.')),
-  h('p', null, g.frozen ? `Frozen by ${g.actor || 'somebody'} ${since(g.frozen_at)} ago: “${g.reason}”.` : 'It is open already.', ' From then on jobs are admitted, and the queued ones start.'),
-  state.fleet.open_orders.length > 0 && h('p', { class: 'warn' }, 'A kill is not quiesced yet. Thawing does not weaken it: what it covers stays dead.'),
-  field('reason', 'Reason', { required: true, maxlength: 1024, autofocus: true }), foot(o, 'Thaw', false));
-}
 
 function killJobBody(o) {
   const j = o.job;
@@ -148,8 +47,7 @@ function scopeOf(what) {
   return { scope: 'selector', selector: s };
 }
 
-async function look(scope) {
-  const o = open;
+async function look(o, scope) {
   Object.assign(o, { busy: true, fault: null, scope });
   redraw();
   try {
@@ -161,7 +59,7 @@ async function look(scope) {
     o.fault = e.inWords || String(e);
   }
   o.busy = false;
-  if (open !== o) return;
+  if (!shown(o)) return;
   redraw();
   at('dialog').querySelector('#reason')?.focus();
   if (o.body === killAllBody) at('confirm')?.focus();
@@ -174,7 +72,7 @@ function killBody(o) {
 function killFirst(o) {
   const w = o.what;
   const read = () => ({ owner: at('f-owner').value.trim(), kind: at('f-kind').value.trim(), labels: at('f-labels').value.trim(), age: at('f-age').value, spend: at('f-spend').value });
-  return frame(o, 'Kill what matches', true, () => { o.what = read(); look(scopeOf(o.what)); },
+  return frame(o, 'Kill what matches', true, () => { o.what = read(); look(o, scopeOf(o.what)); },
     h('p', null, 'What is given must all hold. You see what would be killed before anything is.'),
     h('div', { class: 'two' }, field('f-owner', 'Owner', { value: w.owner, autofocus: true }), field('f-kind', 'Kind', { value: w.kind })),
     field('f-labels', 'Labels', { value: w.labels, placeholder: 'batch=nightly team=growth' }),
@@ -192,7 +90,7 @@ function killSecond(o) {
     !none && why(true),
     h('div', { class: 'foot' },
       h('button', { type: 'button', onclick: () => { o.preview = null; o.fault = null; redraw(); at('f-owner')?.focus(); } }, 'Change'),
-      h('button', { type: 'button', onclick: () => dialogs.close() }, 'Cancel', h('kbd', null, 'Esc')),
+      h('button', { type: 'button', onclick: () => close() }, 'Cancel', h('kbd', null, 'Esc')),
       !none && h('button', { id: 'go', type: 'submit', class: 'danger', disabled: o.busy }, o.busy ? 'Sending…' : `Kill ${jobs(p.jobs)}`)));
 }
 
@@ -203,7 +101,7 @@ function tally(name, rows) {
 
 async function issue(o) {
   if (performance.now() > o.until) {
-    await look(o.scope);
+    await look(o, o.scope);
     if (!o.fault) { o.fault = 'The preview was older than a minute; this is a new one. Look again, then confirm.'; redraw(); }
     return;
   }
@@ -228,5 +126,5 @@ function killAllBody(o) {
 function helpBody(keys) {
   return h('div', { class: 'ask' }, h('h2', { id: 'dialog-title' }, 'Keyboard'),
     h('dl', { class: 'keys' }, keys.map(([key, text]) => h('div', { key }, h('dt', null, h('kbd', null, key)), h('dd', null, text)))),
-    h('div', { class: 'foot' }, h('button', { class: 'primary', autofocus: true, onclick: () => dialogs.close() }, 'Close', h('kbd', null, 'Esc'))));
+    h('div', { class: 'foot' }, h('button', { class: 'primary', autofocus: true, onclick: () => close() }, 'Close', h('kbd', null, 'Esc'))));
 }

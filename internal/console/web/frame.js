@@ -12,12 +12,13 @@ export function bar(actions) {
   const gate = state.fleet?.gate;
   return [
     h('a', { class: 'mark', href: '#/', title: 'To the overview' }, h('img', { src: 'icon.svg', alt: '', width: 20, height: 20 }), h('b', null, 'gavel'), h('span', { class: 'fleet' }, state.me.fleet)),
-    gate && h('span', { class: gate.frozen ? 'gate frozen' : 'gate open', id: 'gate' }, gate.frozen ? 'FROZEN' : gate.rate_per_second ? `open, ${gate.rate_per_second}/s` : 'open'),
+    gate && gateChip(gate),
     fresh(),
     h('span', { class: 'grow' }),
     h('span', { class: 'levers' },
       may('freeze') && !gate?.frozen && lever('freeze', 'Freeze', 'h', () => dialogs.freeze()),
       may('thaw') && gate?.frozen && lever('thaw', 'Thaw', 't', () => dialogs.thaw()),
+      may('block') && lever('block', 'Block…', 'b', () => dialogs.block({})),
       may('kill-selector') && lever('kill', 'Kill…', 'k', () => dialogs.kill({})),
       may('kill-fleet') && h('button', { id: 'kill-all', class: 'danger', onclick: () => dialogs.killAll(), 'aria-keyshortcuts': 'Shift+K' }, 'Kill ALL', h('kbd', null, 'K'))),
     h('span', { class: 'me' },
@@ -26,6 +27,14 @@ export function bar(actions) {
       h('button', { id: 'help', class: 'quiet', onclick: () => dialogs.help(help), 'aria-label': 'Help' }, '?'),
       h('button', { id: 'leave', class: 'quiet', onclick: actions.leave }, 'Sign out')),
   ];
+}
+
+// gateChip says how the gate is; an open one is pressed to set its rate.
+function gateChip(gate) {
+  if (gate.frozen) return h('span', { class: 'gate frozen', id: 'gate', key: 'frozen' }, 'FROZEN');
+  const text = gate.rate_per_second ? `open, ${gate.rate_per_second}/s` : 'open';
+  if (!may('thaw')) return h('span', { class: 'gate open', id: 'gate', key: 'seen' }, text);
+  return h('button', { class: 'gate open', id: 'gate', key: 'open', onclick: () => dialogs.thaw(), title: 'Set how fast jobs may start', 'aria-keyshortcuts': 't' }, text);
 }
 
 function lever(id, text, key, onclick) {
@@ -56,6 +65,9 @@ export function banners(actions) {
     !feed.stale() && feed.mode === 'polling' && feed.streamPath && h('p', { key: 'polling', class: 'banner note' },
       'No event stream comes through (a proxy may hold it back). Polling every 2 s instead.'),
     !feed.seen && feed.problem && h('p', { key: 'down', class: 'banner bad' }, feed.problem.inWords || 'The dispatcher does not answer.'),
+    state.fleet?.losses?.length > 0 && h('p', { key: 'lost', class: 'banner bad', id: 'lost' },
+      h('b', null, 'Redis lost data. '), `${state.fleet.losses.length === 1 ? 'One partition has' : `${state.fleet.losses.length} partitions have`} an older state than this dispatcher has seen. Nothing starts until an admin adopts what is there; kills work.`,
+      may('adopt') && h('button', { onclick: () => dialogs.adopt() }, 'Adopt…', h('kbd', null, 'a'))),
     gate?.frozen && h('p', { key: 'frozen', class: 'banner frozen' },
       h('b', null, 'Frozen '), `by ${gate.actor || 'somebody'}, ${since(gate.frozen_at)} ago: “${gate.reason}”`,
       gate.incident && h('span', { class: 'tag' }, gate.incident),

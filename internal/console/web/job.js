@@ -1,11 +1,12 @@
 // A job's page: the deliberation as it unfolds, its facts, its end.
 
-import { get, post } from './api.js';
+import { get, post, random } from './api.js';
 import { dialogs } from './dialogs.js';
-import { clock, count, h, money, since, span, words } from './dom.js';
+import { brief, clock, count, h, money, since, span, words } from './dom.js';
 import { every, follow } from './live.js';
 import { over, stateOf } from './overview.js';
 import { timeline } from './receipt.js';
+import { resumable } from './resume.js';
 import { changed, say, state } from './state.js';
 import { cost, gist, progress, same, simulated, story } from './story.js';
 
@@ -17,6 +18,7 @@ export function job() {
   return h('div', { class: 'page' },
     h('p', { class: 'crumbs' }, h('a', { href: '#/' }, 'Overview'), ' / job'),
     h('div', { class: 'title' }, h('h1', null, headline(j)), stateOf(j), h('span', { class: 'grow' }),
+      resumable(j) && h('button', { id: 'resume-job', class: 'primary', onclick: () => dialogs.resume(j) }, j.state === 'parked' ? 'Resume' : 'Go on from a checkpoint', h('kbd', null, 'r')),
       !over(j) && h('button', { id: 'kill-job', class: 'danger', onclick: () => dialogs.killJob(j) }, 'Kill this job', h('kbd', null, 'k'))),
     h('p', { class: 'dim id' }, j.id),
     h('div', { class: 'grid job' },
@@ -53,7 +55,7 @@ function facts(j) {
       pair('due', j.due_at && clock(j.due_at)),
       pair('grants', count(j.grants)), pair('failed attempts', `${j.attempts} of ${j.max_attempts}`), pair('last checkpoint', j.checkpoint ? `no. ${count(j.checkpoint)}` : 'none'),
       pair('bound of an attempt', j.timeout_seconds && span(j.timeout_seconds)), pair('reserved', j.reserved_micro_usd ? money(j.reserved_micro_usd) : ''),
-      pair('cause', words(j.cause)), pair('last error', j.error)),
+      pair('goes on from', j.resumed_from && [h('a', { class: 'id', href: `#/jobs/${j.resumed_from}`, title: j.resumed_from }, brief(j.resumed_from)), `, no. ${count(j.resumed_from_seq)}`]), pair('cause', words(j.cause)), pair('last error', j.error)),
     Object.keys(j.labels || {}).length > 0 && h('p', null, Object.entries(j.labels).map(([k, v]) => h('span', { class: 'tag' }, `${k}=${v}`))));
 }
 
@@ -79,34 +81,53 @@ function ending(r) {
     ] : h('pre', { tabindex: 0 }, JSON.stringify(a, null, 2)));
 }
 
-// asked are the questions of a parked job, whatever shape its executor gave them.
+// asked are the questions of a job that waits for answers. Each has the key that
+// its answer has among the others; keyed is whether they are asked by name.
 function asked(j) {
   const q = j.questions;
-  if (!q || j.state !== 'parked') return [];
-  const list = Array.isArray(q) ? q : Array.isArray(q.questions) ? q.questions : [q];
-  return list.map((x, i) => (typeof x === 'string' ? { id: String(i), text: x } : { id: x.id || String(i), text: x.text || x.question || JSON.stringify(x) }));
+  if (!q || j.state !== 'parked') return { list: [] };
+  const many = Array.isArray(q) ? q : q.questions;
+  if (!Array.isArray(many)) return { keyed: true, list: Object.entries(q).map(([key, x]) => ({ key, text: typeof x === 'string' ? x : x?.text || key, choices: choices(x) })) };
+  return { keyed: false, list: many.map((x, i) => ({ key: i, text: typeof x === 'string' ? x : x.text || x.question || JSON.stringify(x), choices: choices(x) })) };
+}
+
+// choices are what a question may be answered with, when it says so.
+function choices(x) {
+  const c = x?.choices || x?.options;
+  return Array.isArray(c) && c.every((v) => typeof v === 'string') ? c : [];
 }
 
 function questions(j) {
-  const list = asked(j);
+  const { list, keyed } = asked(j);
   if (list.length === 0) return null;
-  return h('section', { class: 'panel asks', 'aria-label': 'Questions' }, h('header', null, h('h2', null, 'It waits to be told')),
-    h('form', { id: 'answers', onsubmit: (e) => answer(e, j, list) },
-      list.map((q) => [h('label', { for: `q-${q.id}` }, gist(q.text)), h('textarea', { id: `q-${q.id}`, rows: 2, required: true })]),
+  return h('section', { class: 'panel asks', 'aria-label': 'Questions' }, h('header', null, h('h2', null, 'It waits to be told'), h('span', { class: 'dim' }, 'no worker is held, nothing is spent')),
+    h('form', { id: 'answers', onsubmit: (e) => answer(e, j, list, keyed) },
+      list.map((q) => h('div', { class: 'field', key: q.key }, h('label', { for: `q-${q.key}` }, gist(q.text)),
+        q.choices.length > 0
+          ? h('select', { id: `q-${q.key}`, required: true }, h('option', { value: '' }, 'Choose…'), q.choices.map((c) => h('option', { value: c }, c)))
+          : h('textarea', { id: `q-${q.key}`, rows: 2, required: true }))),
       state.route.answerFault && h('p', { class: 'fault', role: 'alert' }, state.route.answerFault),
-      h('button', { class: 'primary', type: 'submit' }, 'Answer and go on')));
+      h('button', { class: 'primary', type: 'submit', disabled: state.route.answering }, state.route.answering ? 'Sending…' : 'Answer and go on')));
 }
 
-async function answer(e, j, list) {
+// answer sends one answer for each question, in their order, as the API wants it; by
+// name only where the program asked by name.
+async function answer(e, j, list, keyed) {
   e.preventDefault();
-  const answers = Object.fromEntries(list.map((q) => [q.id, document.getElementById(`q-${q.id}`).value]));
+  const route = state.route;
+  const said = list.map((q) => [q.key, document.getElementById(`q-${q.key}`).value.trim()]);
+  route.answerKey ||= random();
+  route.answering = true;
+  changed();
   try {
-    await post(`/v1/jobs/${j.id}/answer`, { answers });
-    state.route.answerFault = null;
-    say('Answered.');
+    await post(`/v1/jobs/${j.id}/answer`, { answers: keyed ? Object.fromEntries(said) : said.map(([, text]) => text) }, { idempotencyKey: route.answerKey });
+    route.answerFault = null;
+    say('Answered. The job goes on.');
   } catch (err) {
-    state.route.answerFault = err.inWords || String(err);
+    route.answerFault = err.inWords || String(err);
+    route.answerKey = err.status ? null : route.answerKey; // what was refused is another answer next time
   }
+  route.answering = false;
   changed();
 }
 

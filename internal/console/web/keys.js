@@ -5,8 +5,11 @@ import { at, state } from './state.js';
 
 export const help = [
   ['h', 'freeze: hold everything that is not running yet'],
-  ['t', 'thaw: open the gate again'],
+  ['t', 'thaw: open the gate again, at a rate if you like; on an open gate set the rate'],
   ['k', 'kill what is selected, or say what; a preview comes first'],
+  ['b', 'block an owner, a kind or a label until it is lifted'],
+  ['r', 'on a job: resume it, or go on from a checkpoint of it'],
+  ['a', 'after Redis lost data: adopt what is there'],
   ['K', 'kill ALL, after typing the name of the fleet'],
   ['↑ ↓', 'move through the rows of a table; Tab goes from table to table'],
   ['Enter', 'open the selected row'],
@@ -23,6 +26,9 @@ export function listen(actions) {
     t: () => dialogs.thaw(),
     k: () => killSelected(),
     K: () => dialogs.killAll(),
+    b: () => (row()?.onblock || (() => dialogs.block({})))(),
+    r: () => dialogs.resume(state.route.job),
+    a: () => dialogs.adopt(),
     d: () => at('theme')?.click(),
     '?': () => dialogs.help(help),
     '/': () => at('filter')?.focus(),

@@ -1,6 +1,7 @@
 // The overview: what it costs, what runs, who makes it cost, who runs it, what
 // changed.
 
+import { blocked, blockText } from './blocks.js';
 import { hour } from './chart.js';
 import { dialogs } from './dialogs.js';
 import { brief, clock, count, h, jobs, money, since, span, words } from './dom.js';
@@ -11,7 +12,7 @@ export function overview(actions) {
   if (!may('fleet-read')) return own(actions);
   if (!state.fleet) return h('p', { class: 'dim wait' }, state.feed.problem?.inWords || 'Looking at the fleet…');
   return h('div', { class: state.feed.stale() ? 'grid stale' : 'grid' },
-    spend(), load(), share(actions), workers(), list(actions), changes());
+    spend(), load(), blocked(panel), share(actions), workers(), list(actions), changes());
 }
 
 export function panel(name, cls, extra, ...body) {
@@ -134,15 +135,15 @@ function changes() {
   return panel('Changes', 'changes', h('span', { class: 'dim' }, 'the audit, newest first'),
     h('ol', { class: 'log scrolls', id: 'changes', tabindex: 0, 'aria-label': 'Changes' }, state.changes.map((e) => {
       const f = e.fields || {};
-      const what = f.job || f.subject || f.owner || f.selector || f.scope || '';
+      const standing = f.scope === 'block';
+      const what = (standing && f.on && blockText(f)) || f.job || f.subject || f.owner || f.selector || f.scope || '';
       return h('li', { key: `${e.partition}.${e.n}`, class: e.decision === 'denied' ? 'denied' : '' },
         h('time', { datetime: e.at, title: e.at }, clock(e.at)),
         h('span', null, h('b', null, words(e.act)), e.decision === 'denied' && h('span', { class: 'chip bad' }, `denied: ${e.rule}`), ' ',
           what && h('span', null, what.length === 36 ? h('a', { class: 'id', href: `#/jobs/${what}` }, brief(what)) : what), ' by ', e.who?.subject || '–',
           f.reason && h('q', null, f.reason), f.incident && h('span', { class: 'tag' }, f.incident),
-          f.order && h('a', { href: `#/orders/${f.order}` }, 'receipt')));
-    })),
-    state.blocks.blocks.length > 0 && h('p', { class: 'none' }, h('b', null, 'Blocked until lifted: '), state.blocks.blocks.map((b) => h('span', { class: 'tag', key: b.id, title: `${b.reason}, by ${b.actor}` }, `${b.on} ${b.label ? `${b.label}=` : ''}${b.value}`))));
+          f.order && !standing && h('a', { href: `#/orders/${f.order}` }, 'receipt')));
+    })));
 }
 
 function orders() {

@@ -58,6 +58,14 @@ function wanted(name) {
   }
 }
 
+// blockable opens the block of a row, where there can be one.
+function blockable(name) {
+  const cut = name.indexOf('=');
+  const label = state.by === 'label' && cut > 0;
+  if (!may('block') || !(label || ['owner', 'kind'].includes(state.by))) return null;
+  return () => dialogs.block(label ? { on: 'label', label: name.slice(0, cut), value: name.slice(cut + 1) } : { on: state.by, value: name });
+}
+
 const nothing = {
   model: 'A model is not on the record of a job, so no order can select by it. Label what you may want to stop.',
   worker: 'Jobs of one worker are not selected by an order: the work moves. Drain the worker instead.',
@@ -83,7 +91,7 @@ export function share(actions) {
 function row(r, i, paid, part) {
   const what = wanted(r.name);
   const kill = what && may('kill-selector') ? () => dialogs.kill(what) : null;
-  return h('tr', { key: r.name, 'data-row': r.name, tabindex: i === 0 ? 0 : -1, onkill: kill, onopen: kill },
+  return h('tr', { key: r.name, 'data-row': r.name, tabindex: i === 0 ? 0 : -1, onkill: kill, onopen: kill, onblock: blockable(r.name) },
     h('th', { scope: 'row', class: 'name' }, h('i', { class: part > 0.5 ? 'part high' : 'part', 'width%': Math.round(part * 100) }), h('span', null, r.name || '–')),
     h('td', { class: 'n' }, money(paid ? r.rate : r.spent)), h('td', { class: 'n wide' }, `${Math.round(part * 100)} %`),
     paid && h('td', { class: 'n wide' }, money(r.recent)), paid && h('td', { class: 'n wide' }, money(r.today)),
