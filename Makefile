@@ -107,7 +107,7 @@ rules: ## alerts by promtool, and alerts and dashboard asked of a fleet that run
 
 .PHONY: chart
 chart: ## the Helm chart: lint, render with several sets of values, decode strictly
-	cd deploy/helm/check && $(GO) mod tidy -diff && $(GO) vet . && $(GO) test -count=1 -run '$(RUN)' . $(UPDATE)
+	cd deploy/helm/check && $(GO) mod tidy -diff && $(GO) test -vet=off -count=1 -run '$(RUN)' . $(UPDATE)
 
 .PHONY: deploy-smoke
 deploy-smoke: ## run deploy/compose.yaml with those images: kill, drain, crash, restart

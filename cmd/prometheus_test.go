@@ -53,6 +53,8 @@ func TestRulesAndDashboardOfALiveFleet(t *testing.T) {
 
 	expressions, err := deployment.Expressions("../deploy/prometheus/rules.yml", "../deploy/grafana/gavel.json")
 	require.NoError(t, err)
+	expressions["what KEDA scales on"], err = deployment.Scaling("../deploy/helm/gavel/templates/worker/scale.yaml")
+	require.NoError(t, err)
 	// What a fleet answers only after a day, or when something is wrong.
 	silent := map[string]bool{
 		"panel Of its baseline A": true, "panel Spend by model B": true, "panel Drills: request to stopped, p99 A": true,

@@ -90,11 +90,12 @@ func TestSettingsAreAllThatTheChartDoesNotSetItself(t *testing.T) {
 // What the chart asks Prometheus, and what it lets a worker write, are what the
 // processes have.
 func TestTheChartKnowsMetricsAndCost(t *testing.T) {
-	scale, err := os.ReadFile(chartDir + "/templates/worker/scale.yaml")
+	query, err := Scaling(chartDir + "/templates/worker/scale.yaml")
 	require.NoError(t, err)
+	require.Equal(t, `max(gavel_runnable{}) + sum(max by (state) (gavel_jobs{state=~"running|killing"}))`, query)
 	have := exported(t)
-	asked := regexp.MustCompile(`gavel_[a-z_]+`).FindAllString(string(scale), -1)
-	require.Contains(t, asked, "gavel_runnable")
+	asked := regexp.MustCompile(`gavel_[a-z_]+`).FindAllString(query, -1)
+	require.Len(t, asked, 2)
 	for _, metric := range asked {
 		require.Contains(t, have, metric)
 	}

@@ -26,7 +26,7 @@
 //
 // # Files
 //
-//	rules.go          alerts, records and what the dashboard asks
+//	rules.go          alerts, records, and what the dashboard and KEDA ask
 //	rules_test.go     each asks for metrics that exist; each alert has a runbook
 //	acl_test.go       the users of Redis, generated
 //	users_test.go     what each user can and cannot do

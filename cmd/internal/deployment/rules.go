@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
+	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -32,6 +35,24 @@ func Rules(file string) (all []Rule, err error) {
 		return nil, fmt.Errorf("%s: %w", file, errors.New("it has no rules"))
 	}
 	return all, nil
+}
+
+// Scaling is what KEDA asks of Prometheus in the Helm chart, of every dispatcher
+// there is.
+func Scaling(template string) (string, error) {
+	text, err := os.ReadFile(template)
+	if err != nil {
+		return "", err
+	}
+	m := regexp.MustCompile(`query: \{\{ printf ("(?:[^"\\]|\\.)*")`).FindSubmatch(text)
+	if m == nil {
+		return "", fmt.Errorf("%s: %w", template, errors.New("it asks nothing"))
+	}
+	query, err := strconv.Unquote(string(m[1]))
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", template, err)
+	}
+	return strings.NewReplacer("{%s,", "{", "%s", "").Replace(query), nil
 }
 
 // Expressions are all that the rules and the dashboard ask of Prometheus, by
