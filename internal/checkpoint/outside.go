@@ -60,17 +60,24 @@ func (o *Outside) prefix(id job.ID) string {
 	return p
 }
 
+// Packed is a state as [Pack] makes it.
+type Packed struct {
+	Seq  uint64
+	Sum  string
+	Data []byte
+}
+
 // Put keeps a packed state and returns its place, as the header has it: size and
 // name. The name says who wrote it (the epoch of a claim), so that nobody else's
 // is written over.
-func (o *Outside) Put(ctx context.Context, id job.ID, by string, seq uint64, sum string, packed []byte) (string, error) {
-	name := fmt.Sprintf("%s%d-%s-%.16s", o.prefix(id), seq, Word(strings.ReplaceAll(by, "/", "+")), sum)
+func (o *Outside) Put(ctx context.Context, id job.ID, by string, p Packed) (string, error) {
+	name := fmt.Sprintf("%s%d-%s-%.16s", o.prefix(id), p.Seq, Word(strings.ReplaceAll(by, "/", "+")), p.Sum)
 	cctx, cancel := o.bound(ctx)
 	defer cancel()
-	if err := o.Store.Put(cctx, name, packed); err != nil {
-		return "", fmt.Errorf("%w: keep checkpoint %d: %w", ErrAway, seq, err)
+	if err := o.Store.Put(cctx, name, p.Data); err != nil {
+		return "", fmt.Errorf("%w: keep checkpoint %d: %w", ErrAway, p.Seq, err)
 	}
-	return strconv.Itoa(len(packed)) + " " + name, nil
+	return strconv.Itoa(len(p.Data)) + " " + name, nil
 }
 
 // Read reads what is stored under a number, wherever the state is. The error
@@ -158,7 +165,7 @@ func (o *Outside) Copy(ctx context.Context, seq, stored string, to job.ID) (plac
 	if err != nil {
 		return "", err
 	}
-	return o.Put(ctx, to, "begin", k.Seq, sum, packed)
+	return o.Put(ctx, to, "begin", Packed{k.Seq, sum, packed})
 }
 
 // Drop removes one state, by its place or its name.

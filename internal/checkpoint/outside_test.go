@@ -2,6 +2,7 @@ package checkpoint_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -70,9 +71,9 @@ func stores(t *testing.T) map[string]func(*testing.T) (checkpoint.Store, func())
 // inStores runs a test on each of them.
 func inStores(t *testing.T, test func(t *testing.T, s checkpoint.Store, away func())) {
 	t.Helper()
-	for name, make := range stores(t) {
+	for name, open := range stores(t) {
 		t.Run(name, func(t *testing.T) {
-			s, away := make(t)
+			s, away := open(t)
 			test(t, s, away)
 		})
 	}
@@ -90,16 +91,20 @@ func TestAStoreKeepsWhatItIsGiven(t *testing.T) {
 			require.NoError(t, s.Put(ctx, name, []byte(data)), "sent again it is the same")
 			got, err := s.Get(ctx, name)
 			require.NoError(t, err)
-			require.Equal(t, len(data), len(got))
-			require.True(t, data == string(got))
+			require.Len(t, got, len(data))
+			require.Equal(t, sha256.Sum256([]byte(data)), sha256.Sum256(got))
 		}
 		for _, c := range []struct {
 			prefix, after string
 			limit         int
 			want          []string
 		}{
-			{"f/", "", 10, []string{"f/a/1", "f/a/2", "f/b/1"}}, {"f/", "", 2, []string{"f/a/1", "f/a/2"}}, {"f/", "f/a/2", 2, []string{"f/b/1"}},
-			{"f/a/", "", 10, []string{"f/a/1", "f/a/2"}}, {"f/", "f/b/1", 10, nil}, {"h/", "", 10, nil},
+			{"f/", "", 10, []string{"f/a/1", "f/a/2", "f/b/1"}},
+			{"f/", "", 2, []string{"f/a/1", "f/a/2"}},
+			{"f/", "f/a/2", 2, []string{"f/b/1"}},
+			{"f/a/", "", 10, []string{"f/a/1", "f/a/2"}},
+			{"f/", "f/b/1", 10, nil},
+			{"h/", "", 10, nil},
 		} {
 			got, err := s.List(ctx, c.prefix, c.after, c.limit)
 			require.NoError(t, err)
@@ -156,7 +161,7 @@ func keep(t *testing.T, o *checkpoint.Outside, id job.ID, by string, seq uint64,
 	t.Helper()
 	packed, sum, err := checkpoint.Pack([]byte(data))
 	require.NoError(t, err)
-	place, err := o.Put(t.Context(), id, by, seq, sum, packed)
+	place, err := o.Put(t.Context(), id, by, checkpoint.Packed{Seq: seq, Sum: sum, Data: packed})
 	require.NoError(t, err)
 	_, name, _ = strings.Cut(place, " ")
 	return fmt.Sprintf("%s node 123 2 %s\n", sum, place), name

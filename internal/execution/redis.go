@@ -84,7 +84,7 @@ func (r *Redis) Checkpoint(ctx context.Context, id job.ID, claim job.Claim, c jo
 	}
 	place := ""
 	if out := r.states.Outside; out != nil {
-		if place, err = out.Put(ctx, id, claim.Epoch, c.Seq, sum, packed); err != nil {
+		if place, err = out.Put(ctx, id, claim.Epoch, checkpoint.Packed{Seq: c.Seq, Sum: sum, Data: packed}); err != nil {
 			return err
 		}
 		place, packed = " "+place, nil

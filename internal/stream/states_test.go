@@ -57,7 +57,7 @@ func (s *shelf) dead(t *testing.T) job.ID {
 	require.NoError(t, err)
 	packed, sum, err := checkpoint.Pack([]byte("its state"))
 	require.NoError(t, err)
-	place, err := s.outside.Put(t.Context(), done.ID, "1.a", 7, sum, packed)
+	place, err := s.outside.Put(t.Context(), done.ID, "1.a", checkpoint.Packed{Seq: 7, Sum: sum, Data: packed})
 	require.NoError(t, err)
 	c, slot := s.server.Client(t), s.ps.Slot(0)
 	require.NoError(t, c.HSet(t.Context(), slot.Of("checkpoints", string(done.ID)), "7", sum+" node 5 1 "+place+"\n").Err())

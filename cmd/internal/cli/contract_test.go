@@ -165,14 +165,34 @@ func TestCommandsKeepTheContract(t *testing.T) {
 		path string
 		args []string
 	}{
-		{dev.Alice, "submit", []string{"../../../examples/build-or-buy.json"}}, {dev.Alice, "ps", nil}, {dev.Alice, "get", []string{id}}, {dev.Alice, "get", []string{killed}},
-		{dev.Alice, "watch", []string{id}}, {dev.Alice, "logs", []string{id}}, {dev.Alice, "report", []string{id}}, {dev.Alice, "transcript", []string{id}},
-		{dev.Alice, "checkpoints", []string{id}}, {dev.Alice, "kill", []string{id, "--reason", "late"}}, {dev.Admin, "receipt", []string{order}}, {dev.Admin, "orders", nil},
-		{dev.Admin, "preview", []string{"--owner", "alice"}}, {dev.Admin, "block", []string{"--kind", "nothing", "--reason", "r"}}, {dev.Admin, "blocks", nil},
-		{dev.Admin, "freeze", []string{"--reason", "r"}}, {dev.Admin, "thaw", []string{"--reason", "r"}}, {dev.Admin, "fleet show", nil}, {dev.Admin, "top", nil}, {dev.Admin, "spend", nil},
-		{dev.Admin, "budget set", []string{"alice", "--cap", "90", "--reason", "r"}}, {dev.Admin, "budget list", nil}, {dev.Admin, "budget unset", []string{"alice", "--reason", "r"}},
-		{dev.Admin, "audit list", nil}, {dev.Admin, "keys create", []string{"--subject", "kim", "--owner", "acme"}}, {dev.Admin, "keys list", nil},
-		{dev.Alice, "version", nil}, {dev.Admin, "kill-all", []string{"--owner", "alice", "--reason", "r", "--break-glass"}},
+		{dev.Alice, "submit", []string{"../../../examples/build-or-buy.json"}},
+		{dev.Alice, "ps", nil},
+		{dev.Alice, "get", []string{id}},
+		{dev.Alice, "get", []string{killed}},
+		{dev.Alice, "watch", []string{id}},
+		{dev.Alice, "logs", []string{id}},
+		{dev.Alice, "report", []string{id}},
+		{dev.Alice, "transcript", []string{id}},
+		{dev.Alice, "checkpoints", []string{id}},
+		{dev.Alice, "kill", []string{id, "--reason", "late"}},
+		{dev.Admin, "receipt", []string{order}},
+		{dev.Admin, "orders", nil},
+		{dev.Admin, "preview", []string{"--owner", "alice"}},
+		{dev.Admin, "block", []string{"--kind", "nothing", "--reason", "r"}},
+		{dev.Admin, "blocks", nil},
+		{dev.Admin, "freeze", []string{"--reason", "r"}},
+		{dev.Admin, "thaw", []string{"--reason", "r"}},
+		{dev.Admin, "fleet show", nil},
+		{dev.Admin, "top", nil},
+		{dev.Admin, "spend", nil},
+		{dev.Admin, "budget set", []string{"alice", "--cap", "90", "--reason", "r"}},
+		{dev.Admin, "budget list", nil},
+		{dev.Admin, "budget unset", []string{"alice", "--reason", "r"}},
+		{dev.Admin, "audit list", nil},
+		{dev.Admin, "keys create", []string{"--subject", "kim", "--owner", "acme"}},
+		{dev.Admin, "keys list", nil},
+		{dev.Alice, "version", nil},
+		{dev.Admin, "kill-all", []string{"--owner", "alice", "--reason", "r", "--break-glass"}},
 	} {
 		said := w.gavel(c.who, append(append(strings.Fields(c.path), "--json"), c.args...)...).ok()
 		strictly(t, contract()[c.path], said)
@@ -232,8 +252,8 @@ object on standard error: ` + "`error`, `exit`, `hint`, `type` (the API's proble
 	for _, path := range slices.Sorted(mapKeys(all)) {
 		fmt.Fprintf(&out, "| `gavel %s` | %s | %s |\n", path, leaves(t)[path].Help, p.of(all[path]))
 	}
-	for i := 0; i < len(p.open); i++ {
-		p.describe(&out, p.open[i])
+	for done := 0; done < len(p.open); done++ { //nolint:intrange // to describe one may open others
+		p.describe(&out, p.open[done])
 	}
 	return out.Bytes()
 }

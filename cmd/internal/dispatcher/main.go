@@ -54,7 +54,7 @@ func Run(ctx context.Context, cfg Config, log *zap.Logger, ready func(addr strin
 	if err != nil {
 		return err
 	}
-	outside, err := cfg.Checkpoints.Open(ctx, fleet.Partitions.Fleet)
+	outside, err := cfg.Open(ctx, fleet.Partitions.Fleet)
 	if err != nil {
 		return errors.Join(err, fleet.Clients.Close())
 	}

@@ -51,7 +51,7 @@ func TestWhereStatesAreKeptIsTriedBeforeAnythingStarts(t *testing.T) {
 		require.NoError(t, err, "%+v", c.cfg)
 		packed, sum, err := checkpoint.Pack([]byte("state"))
 		require.NoError(t, err)
-		place, err := out.Put(t.Context(), job.ID("0199f1c2-6c1e-7d3a-9b1e-5f2c8a6b0100"), "1.a", 1, sum, packed)
+		place, err := out.Put(t.Context(), job.ID("0199f1c2-6c1e-7d3a-9b1e-5f2c8a6b0100"), "1.a", checkpoint.Packed{Seq: 1, Sum: sum, Data: packed})
 		require.NoError(t, err)
 		k, err := out.Read(t.Context(), "1", sum+" n 1 1 "+place+"\n")
 		require.NoError(t, err)

@@ -59,7 +59,7 @@ func work(ctx context.Context, cfg Config, id string, hurry <-chan struct{}, log
 	if err != nil {
 		return err
 	}
-	outside, err := cfg.Checkpoints.Open(ctx, fleet.Partitions.Fleet)
+	outside, err := cfg.Open(ctx, fleet.Partitions.Fleet)
 	if err != nil {
 		return errors.Join(err, fleet.Clients.Close())
 	}

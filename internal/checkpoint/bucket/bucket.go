@@ -79,7 +79,15 @@ func (s *Store) Close() { s.transport.CloseIdleConnections() }
 func (s *Store) Put(ctx context.Context, name string, data []byte) error {
 	_, err := s.client.PutObject(ctx, s.bucket, s.prefix+name, bytes.NewReader(data), int64(len(data)),
 		minio.PutObjectOptions{DisableMultipart: true, ContentType: "application/gzip"})
-	return err
+	return told("put an object", err)
+}
+
+// told says what was done when the library failed.
+func told(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", doing, err)
 }
 
 // Get implements [checkpoint.Store].
@@ -99,7 +107,7 @@ func gone(err error) error {
 	if minio.ToErrorResponse(err).Code == "NoSuchKey" {
 		return checkpoint.ErrGone
 	}
-	return err
+	return told("get an object", err)
 }
 
 // Remove implements [checkpoint.Store].
@@ -108,7 +116,7 @@ func (s *Store) Remove(ctx context.Context, name string) error {
 	if errors.Is(gone(err), checkpoint.ErrGone) {
 		return nil
 	}
-	return err
+	return told("remove an object", err)
 }
 
 // List implements [checkpoint.Store].
@@ -122,13 +130,13 @@ func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]st
 	var out []string
 	for obj := range s.client.ListObjectsIter(within, s.bucket, opts) {
 		if obj.Err != nil {
-			return nil, obj.Err
+			return nil, told("list objects", obj.Err)
 		}
 		if out = append(out, strings.TrimPrefix(obj.Key, s.prefix)); len(out) == limit {
 			break
 		}
 	}
-	return out, ctx.Err()
+	return out, told("list objects", ctx.Err())
 }
 
 // Check implements [checkpoint.Store].

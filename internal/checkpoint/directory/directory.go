@@ -65,12 +65,12 @@ func (s *Store) Put(ctx context.Context, name string, data []byte) error {
 func write(path string, data []byte) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return err
+		return fmt.Errorf("make the job's folder: %w", err)
 	}
 	beside := path + ".part-" + rand.Text()[:8]
-	f, err := os.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
+	f, err := os.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return err
+		return fmt.Errorf("write a state: %w", err)
 	}
 	_, err = f.Write(data)
 	if err == nil {
@@ -89,7 +89,7 @@ func write(path string, data []byte) error {
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
-		return err
+		return fmt.Errorf("make a name durable: %w", err)
 	}
 	return errors.Join(d.Sync(), d.Close())
 }
@@ -104,7 +104,7 @@ func (s *Store) Get(ctx context.Context, name string) ([]byte, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		// A root that is gone is a file system that is not mounted, and no lost state.
 		if _, rootErr := os.Stat(s.root); rootErr != nil {
-			return nil, rootErr
+			return nil, fmt.Errorf("the directory of states is gone: %w", rootErr)
 		}
 		return nil, checkpoint.ErrGone
 	}
@@ -146,7 +146,7 @@ func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]st
 			name := filepath.ToSlash(rel)
 			switch {
 			case err != nil:
-				return err
+				return fmt.Errorf("list states: %w", err)
 			case d.IsDir() && name+"/" < after && !strings.HasPrefix(after, name+"/") && path != from:
 				return filepath.SkipDir
 			case d.IsDir() || !strings.HasPrefix(name, prefix) || name <= after:
@@ -157,7 +157,10 @@ func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]st
 			out = append(out, name)
 			return nil
 		})
-		return out, err
+		if err != nil {
+			return nil, fmt.Errorf("list states: %w", err)
+		}
+		return out, nil
 	})
 }
 
@@ -165,7 +168,7 @@ func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]st
 func (s *Store) Check(ctx context.Context) error {
 	info, err := os.Stat(s.root)
 	if err != nil {
-		return err
+		return fmt.Errorf("look at the directory of states: %w", err)
 	}
 	if !info.IsDir() {
 		return fmt.Errorf("%s is no directory", s.root)

@@ -283,6 +283,7 @@ func TestEveryWayOfFailingHasItsError(t *testing.T) {
 // What a server bills for an answer that was cut it tells whoever asks, after a
 // while; where it does not, nothing is made up.
 func TestABillIsAskedForWhenAnAnswerIsCut(t *testing.T) {
+	t.Parallel()
 	named := strings.Replace(word("half"), "{", `{"id":"gen-1",`, 1)
 	for name, c := range map[string]struct {
 		frames []string

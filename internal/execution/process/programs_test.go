@@ -97,8 +97,10 @@ func polite() map[string]func(*peer, []string) int {
 			if g := p.hear(); g["msg"] != "grant" || g["call_id"] != "c1" {
 				return 3
 			}
-			p.say("usage", obj{"call_id": "c1", "model": "m", "input_tokens": 7, "output_tokens": 8, "cost_micro_usd": 42, "estimated": true,
-				"messages": []obj{{"role": "user", "text": "why?"}}, "reply": "because", "finish": "stop"})
+			p.say("usage", obj{
+				"call_id": "c1", "model": "m", "input_tokens": 7, "output_tokens": 8, "cost_micro_usd": 42, "estimated": true,
+				"messages": []obj{{"role": "user", "text": "why?"}}, "reply": "because", "finish": "stop",
+			})
 			p.say("checkpoint", obj{"seq": 1, "node": "vote", "data": obj{"n": 1}})
 			ack := p.await("checkpoint_ack")
 			p.say("progress", nil)
