@@ -12,12 +12,14 @@ import (
 const macLen = 16
 
 // seal makes a room's cursor fit to be handed out: signed, and bound to who
-// asked for what, so that it opens for nobody and nothing else.
+// asked for what, so that it opens for nobody and nothing else. What is signed goes
+// first: it is plain text, so no cursor and no token begins with a dash, which a
+// command line would take for a flag.
 func (d *Door) seal(cursor string, bound ...string) string {
 	if cursor == "" {
 		return ""
 	}
-	return base64.RawURLEncoding.EncodeToString(append(d.mac(cursor, bound), cursor...))
+	return base64.RawURLEncoding.EncodeToString(append([]byte(cursor), d.mac(cursor, bound)...))
 }
 
 // unseal gives back what [Door.seal] was given.
@@ -31,8 +33,9 @@ func (d *Door) unseal(sealed string, bound ...string) (string, error) {
 	if err != nil || len(raw) <= macLen || len(raw) > 1024 {
 		return "", bad
 	}
-	cursor := string(raw[macLen:])
-	if !hmac.Equal(raw[:macLen], d.mac(cursor, bound)) {
+	at := len(raw) - macLen
+	cursor := string(raw[:at])
+	if !hmac.Equal(raw[at:], d.mac(cursor, bound)) {
 		return "", bad
 	}
 	return cursor, nil

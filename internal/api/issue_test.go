@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -267,4 +268,12 @@ func TestTheClientIssuesFollowsAndBlocks(t *testing.T) {
 	w.set(func() { w.blockErr = job.ErrTooManyBlocks })
 	_, err = c.Block(ctx, client.NewBlock{On: "kind", Value: "deliberation", Reason: "r"})
 	require.ErrorIs(t, err, client.ErrTooManyBlocks)
+}
+
+// A token is pasted into a command line: it must not look like a flag there.
+func TestATokenDoesNotBeginWithADash(t *testing.T) {
+	d := open(t, newWorld())
+	for n := range 500 {
+		require.NotEqual(t, byte('-'), d.seal(strconv.Itoa(n)+" 7", "bound", strconv.Itoa(n))[0])
+	}
 }
