@@ -307,3 +307,30 @@ func TestLostAuthorityIsAdopted(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, f.Losses)
 }
+
+// An operator may block; what only an admin may is not offered.
+func TestAnOperatorBlocksAndCannotLift(t *testing.T) {
+	w := newTown(t, dev.Config{Workers: 1, Slots: 2})
+	w.canaries(w.alice, 3, 500, nil)
+	w.running(2)
+	secret, _, err := w.admin.CreateKey(t.Context(), client.NewKey{Subject: "olga", Roles: []string{"operator"}})
+	require.NoError(t, err)
+	p := w.open(1440, 900, "light")
+	p.signIn(secret)
+	p.click("#block")
+	p.dialog("Block until lifted")
+	p.focus("#b-on")
+	p.press("K") // by kind
+	p.enter("#b-value", "canary\r")
+	p.dialog("Block kind canary?")
+	p.says("#preview", "3 jobs live now: 1 would be put aside instead of starting, 2 run on.")
+	p.press("canaries are out\r")
+	p.noDialog()
+	p.says("#blocks", "kind canary")
+	p.until("!document.querySelector('#blocks button')")
+	p.focus("#blocks li")
+	p.press(kb.Enter)
+	p.hit("t", "a")
+	p.noDialog()
+	p.shot("operator-desktop-light")
+}

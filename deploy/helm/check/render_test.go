@@ -60,11 +60,15 @@ func values(t *testing.T, text string) map[string]any {
 
 // render is what helm template prints, by file, or why it does not.
 func render(ctx context.Context, given map[string]any) (map[string]string, error) {
+	return renderAs(ctx, "gavel", given)
+}
+
+func renderAs(ctx context.Context, name string, given map[string]any) (map[string]string, error) {
 	chart, err := loader.Load(chartDir)
 	if err != nil {
 		return nil, err
 	}
-	release := common.ReleaseOptions{Name: "gavel", Namespace: "gavel", Revision: 1, IsInstall: true}
+	release := common.ReleaseOptions{Name: name, Namespace: "gavel", Revision: 1, IsInstall: true}
 	vals, err := util.ToRenderValues(chart, given, release, common.DefaultCapabilities)
 	if err != nil {
 		return nil, err
@@ -193,6 +197,29 @@ func TestEveryDocumentIsWhatKubernetesTakes(t *testing.T) {
 			require.Contains(t, notes, "port-forward")
 			require.NotContains(t, notes, "<no value>")
 		})
+	}
+}
+
+// Two releases in one namespace share nothing: no object, and no pod of a selector.
+func TestReleasesDoNotMeet(t *testing.T) {
+	given := sets(t)["full"]
+	seen := map[string]bool{}
+	for _, name := range []string{"gavel", "research", "research-with-a-name-that-is-nearly-as-long-as-one-may"} {
+		rendered, err := renderAs(t.Context(), name, given)
+		require.NoError(t, err)
+		docs, err := documents(rendered)
+		require.NoError(t, err)
+		for _, doc := range docs {
+			var o struct {
+				Kind     string
+				Metadata struct{ Name string }
+			}
+			require.NoError(t, yaml.Unmarshal([]byte(doc), &o))
+			require.LessOrEqual(t, len(o.Metadata.Name), 63, o.Metadata.Name)
+			require.False(t, seen[o.Kind+o.Metadata.Name], "%s %s is of two releases", o.Kind, o.Metadata.Name)
+			seen[o.Kind+o.Metadata.Name] = true
+			require.Contains(t, doc, "app.kubernetes.io/instance: "+name)
+		}
 	}
 }
 

@@ -26,6 +26,15 @@ export function blockText(b) {
   return `${b.on} ${b.label ? `${b.label}=` : ''}${b.value}`;
 }
 
+// counted is the preview for an operator, who may block but not ask what a kill
+// would meet: the first page of what lives.
+async function counted(w) {
+  const q = new URLSearchParams([['limit', 200], ...['queued', 'running', 'parked', 'delayed', 'held', 'killing'].map((s) => ['state', s]),
+    w.on === 'label' ? ['label', `${w.label}=${w.value}`] : [w.on, w.value]]);
+  const page = await get(`/v1/jobs?${q}`);
+  return { jobs: page.jobs.length, partial: Boolean(page.next), by_state: [{ name: 'running', jobs: page.jobs.filter((j) => j.state === 'running').length }] };
+}
+
 function blockBody(o) {
   return o.preview ? second(o) : first(o);
 }
@@ -51,7 +60,8 @@ function scope(w) {
 }
 
 async function preview(o) {
-  await ask(o, async () => { o.preview = await post('/v1/orders/preview', scope(o.what), { idempotent: false }); });
+  const counts = may(o.what.on === 'owner' ? 'kill-owner' : 'kill-selector');
+  await ask(o, async () => { o.preview = counts ? await post('/v1/orders/preview', scope(o.what), { idempotent: false }) : await counted(o.what); });
   at('dialog').querySelector('#reason')?.focus();
 }
 
@@ -63,7 +73,7 @@ function second(o) {
     say(b.missing_partitions?.length ? `The block of ${blockText(b)} is being recorded.` : `Blocked: ${blockText(b)}.`);
     look();
   }),
-  h('p', { id: 'preview' }, `${p.partial ? 'At least ' : ''}${jobs(p.jobs)} live now: ${count(p.jobs - run)} would be put aside instead of starting, ${count(run)} ${run === 1 ? 'runs' : 'run'} on at ${money(p.micro_usd_per_minute)} a minute.`),
+  h('p', { id: 'preview' }, `${p.partial ? 'At least ' : ''}${jobs(p.jobs)} live now: ${count(p.jobs - run)} would be put aside instead of starting, ${count(run)} ${run === 1 ? 'runs' : 'run'} on`, p.micro_usd_per_minute !== undefined && ` at ${money(p.micro_usd_per_minute)} a minute`, '.'),
   why(true, 'Shown to whoever is refused, and kept in the audit.'),
   h('div', { class: 'foot' },
     h('button', { type: 'button', onclick: () => { o.preview = null; o.fault = null; redraw(); at('b-value')?.focus(); } }, 'Change'),
