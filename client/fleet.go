@@ -18,6 +18,9 @@ type Gate struct {
 	FrozenAt time.Time `json:"frozen_at,omitzero"`
 	// Head is what a thaw has to say it saw.
 	Head string `json:"head"`
+	// Missing are the partitions that could not be read, or did not take the act:
+	// how their gates are is not known. Send a freeze or a thaw again.
+	Missing []int `json:"missing_partitions,omitzero"`
 	// Rate is how many jobs may start in a second, of the whole fleet, since it was
 	// thawed at a rate; 0 for no bound. RateUntil is when that ends by itself.
 	Rate      float64   `json:"rate_per_second,omitzero"`
@@ -61,8 +64,11 @@ type Loss struct {
 
 // Fleet is the view of the whole.
 type Fleet struct {
-	Name       string          `json:"name"`
-	Partitions int             `json:"partitions"`
+	Name       string `json:"name"`
+	Partitions int    `json:"partitions"`
+	// Missing are the partitions that could not be read: no number here counts
+	// what they hold.
+	Missing    []int           `json:"missing_partitions,omitzero"`
 	Gate       Gate            `json:"gate"`
 	Slots      int             `json:"slots"`
 	Workers    []Worker        `json:"workers"`

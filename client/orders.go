@@ -204,14 +204,15 @@ func (c *Client) Receipt(ctx context.Context, order string) (Receipt, error) {
 }
 
 // Orders lists the last orders, newest first; limit is 1 to 200, 0 is 50.
-func (c *Client) Orders(ctx context.Context, limit int) ([]Receipt, error) {
+func (c *Client) Orders(ctx context.Context, limit int) (orders []Receipt, missing []int, err error) {
 	v := url.Values{}
 	if limit > 0 {
 		v.Set("limit", strconv.Itoa(limit))
 	}
 	var out struct {
-		Orders []Receipt `json:"orders"`
+		Orders  []Receipt `json:"orders"`
+		Missing []int     `json:"missing_partitions"`
 	}
-	err := c.do(ctx, request{method: http.MethodGet, path: "/v1/orders", query: v}, &out)
-	return out.Orders, err
+	err = c.do(ctx, request{method: http.MethodGet, path: "/v1/orders", query: v}, &out)
+	return out.Orders, out.Missing, err
 }

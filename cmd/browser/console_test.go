@@ -105,7 +105,7 @@ func TestKillAllByTheKeyboardAlone(t *testing.T) {
 	p.says(".kill", "12 targeted")
 	p.says("#say", "Quiesced")
 
-	orders, err := w.admin.Orders(t.Context(), 10)
+	orders, _, err := w.admin.Orders(t.Context(), 10)
 	require.NoError(t, err)
 	require.Len(t, orders, 1)
 	require.Equal(t, "everything loops", orders[0].Reason)

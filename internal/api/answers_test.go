@@ -319,3 +319,25 @@ func TestAConfigThatCannotWorkIsRefused(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 }
+
+// What a partition that cannot be reached holds is in no number, and an act that
+// it did not take is not said to be done.
+func TestAPartitionThatIsAwayIsNamed(t *testing.T) {
+	w := newWorld()
+	d := open(t, w)
+	require.Equal(t, 200, as(post("/v1/fleet/freeze", `{"reason":"r"}`), "operator").on(d).Code)
+	w.missing = []int{1, 3}
+	away := []any{1.0, 3.0}
+	for _, ask := range []call{
+		as(post("/v1/fleet/freeze", `{"reason":"r"}`), "operator"), as(post("/v1/fleet/thaw", `{"reason":"r","seen":"1.a,"}`), "admin"),
+	} {
+		rec := ask.on(d)
+		require.Equal(t, 202, rec.Code, rec.Body)
+		require.Equal(t, away, fieldsOf(t, rec)["missing_partitions"])
+	}
+	for _, path := range []string{"/v1/fleet", "/v1/orders"} {
+		rec := as(get(path), "operator").on(d)
+		require.Equal(t, 200, rec.Code)
+		require.Equal(t, away, fieldsOf(t, rec)["missing_partitions"], path)
+	}
+}

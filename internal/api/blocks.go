@@ -36,7 +36,7 @@ type blockView struct {
 	Reason     string     `json:"reason"`
 	Incident   string     `json:"incident,omitempty"`
 	RecordedAt *time.Time `json:"recorded_at,omitempty"`
-	Missing    []int      `json:"missing_partitions,omitempty" doc:"Where it does not stand: not yet, or no more"`
+	Missing    []int      `json:"missing_partitions,omitempty" doc:"Where it is not known to stand: not yet, or no more, or the partition cannot be read"`
 	Lifted     bool       `json:"lifted,omitempty" doc:"It refuses nothing any more; what it had put aside comes back to the road"`
 }
 

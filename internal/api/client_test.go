@@ -75,7 +75,7 @@ func TestTheClientAndTheDoorUnderstandEachOther(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, int64(7), r.Tally.Targeted)
 	require.True(t, r.Freeze)
-	orders, err := admin.Orders(ctx, 2)
+	orders, _, err := admin.Orders(ctx, 2)
 	require.NoError(t, err)
 	require.Len(t, orders, 2)
 	r, err = owner.Receipt(ctx, string(anOrder))

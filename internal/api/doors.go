@@ -91,7 +91,7 @@ type Orders interface {
 	Receipt(ctx context.Context, order job.ID) (job.Receipt, error)
 	// Orders lists the last orders, newest first, with stage and tally; Open,
 	// Job and Timeline may be left out.
-	Orders(ctx context.Context, limit int) ([]job.Receipt, error)
+	Orders(ctx context.Context, limit int) (orders []job.Receipt, missing []int, err error)
 }
 
 // Blocks are the standing orders. Its scripts write their audit entries

@@ -39,12 +39,14 @@ func (d *Door) mountFleet(h huma.API) {
 	}, d.fleet)
 	route(d, h, huma.Operation{
 		OperationID: "freeze", Method: http.MethodPost, Path: "/v1/fleet/freeze", Summary: "Close the gate",
-		Description: "For operators and admins. While frozen nothing is admitted and nothing starts; what runs goes on.",
+		Description: "For operators and admins. While frozen nothing is admitted and nothing starts; what runs goes on. " +
+			"202 when partitions that cannot be reached did not take it: send it again.",
 		RequestBody: takes[freezeBody](h),
 	}, d.freeze)
 	route(d, h, huma.Operation{
 		OperationID: "thaw", Method: http.MethodPost, Path: "/v1/fleet/thaw", Summary: "Open the gate",
-		Description: "For admins. 409 gate-changed if it changed since you looked.", RequestBody: takes[thawBody](h),
+		Description: "For admins. 409 gate-changed if it changed since you looked; 202 when partitions that could not be seen or reached stay as they are.",
+		RequestBody: takes[thawBody](h),
 	}, d.thaw)
 	route(d, h, huma.Operation{
 		OperationID: "adopt", Method: http.MethodPost, Path: "/v1/fleet/adopt", Summary: "Take what Redis has now for the truth",
@@ -76,7 +78,20 @@ func (d *Door) overFleet(ctx context.Context, act access.Act, reason, incident s
 	return p, nil
 }
 
-func (d *Door) freeze(ctx context.Context, _ *keyAllowed) (*answer[gateView], error) {
+// gateAnswer is the gate behind an act: 202 while partitions lack it.
+type gateAnswer struct {
+	Status int
+	Body   gateView
+}
+
+func answerGate(g job.Gate) *gateAnswer {
+	if len(g.Missing) > 0 {
+		return &gateAnswer{http.StatusAccepted, viewGate(g)}
+	}
+	return &gateAnswer{http.StatusOK, viewGate(g)}
+}
+
+func (d *Door) freeze(ctx context.Context, _ *keyAllowed) (*gateAnswer, error) {
 	body, err := decode[freezeBody](from(ctx).body)
 	if err != nil {
 		return nil, err
@@ -95,11 +110,11 @@ func (d *Door) freeze(ctx context.Context, _ *keyAllowed) (*answer[gateView], er
 		return nil, fmt.Errorf("freeze: %w", err)
 	}
 	d.tell(ctx).Warn("freeze", zap.String("actor", permit.Actor().Subject),
-		zap.String("reason", body.Reason), zap.String("incident", body.Incident), zap.Strings("heads", g.Heads))
-	return &answer[gateView]{viewGate(g)}, nil
+		zap.String("reason", body.Reason), zap.String("incident", body.Incident), zap.Strings("heads", g.Heads), zap.Ints("missing", g.Missing))
+	return answerGate(g), nil
 }
 
-func (d *Door) thaw(ctx context.Context, _ *keyAllowed) (*answer[gateView], error) {
+func (d *Door) thaw(ctx context.Context, _ *keyAllowed) (*gateAnswer, error) {
 	body, err := decode[thawBody](from(ctx).body)
 	if err != nil {
 		return nil, err
@@ -125,8 +140,8 @@ func (d *Door) thaw(ctx context.Context, _ *keyAllowed) (*answer[gateView], erro
 		return nil, fmt.Errorf("thaw: %w", err)
 	}
 	d.tell(ctx).Warn("thaw", zap.String("actor", permit.Actor().Subject),
-		zap.String("reason", body.Reason), zap.Strings("heads", g.Heads), zap.Float64("rate", body.Rate), zap.Duration("for", how.For))
-	return &answer[gateView]{viewGate(g)}, nil
+		zap.String("reason", body.Reason), zap.Strings("heads", g.Heads), zap.Ints("missing", g.Missing), zap.Float64("rate", body.Rate), zap.Duration("for", how.For))
+	return answerGate(g), nil
 }
 
 func (d *Door) adopt(ctx context.Context, _ *keyAllowed) (*answer[gateView], error) {

@@ -16,7 +16,8 @@ type ordersQuery struct {
 }
 
 type ordersView struct {
-	Orders []receiptView `json:"orders"`
+	Orders  []receiptView `json:"orders"`
+	Missing []int         `json:"missing_partitions,omitempty" doc:"Partitions that could not be read: orders that only they know are not here"`
 }
 
 type orderID struct {
@@ -38,11 +39,11 @@ func (d *Door) orders(ctx context.Context, in *ordersQuery) (*answer[ordersView]
 	if _, err := access.Authorize(from(ctx).actor, access.ReadFleet, access.WholeFleet()); err != nil {
 		return nil, fmt.Errorf("list orders: %w", err)
 	}
-	rs, err := d.cfg.Orders.Orders(ctx, in.Limit)
+	rs, missing, err := d.cfg.Orders.Orders(ctx, in.Limit)
 	if err != nil {
 		return nil, fmt.Errorf("list orders: %w", err)
 	}
-	out := ordersView{Orders: []receiptView{}}
+	out := ordersView{Orders: []receiptView{}, Missing: missing}
 	for _, r := range rs {
 		out.Orders = append(out.Orders, viewReceipt(r))
 	}

@@ -222,13 +222,14 @@ type gateView struct {
 	Actor    string     `json:"actor,omitempty"`
 	FrozenAt *time.Time `json:"frozen_at,omitempty"`
 	Head     string     `json:"head" doc:"What a thaw has to say it saw"`
+	Missing  []int      `json:"missing_partitions,omitempty" doc:"Partitions that could not be read, or did not take the act: how their gates are is not known"`
 
 	Rate      float64    `json:"rate_per_second,omitempty" doc:"How many jobs of the whole fleet may start in a second, since it was thawed at a rate"`
 	RateUntil *time.Time `json:"rate_until,omitempty" doc:"When that ends by itself"`
 }
 
 func viewGate(g job.Gate) gateView {
-	return gateView{g.Frozen, g.Reason, g.Incident, g.Actor, at(g.FrozenAt), strings.Join(g.Heads, ","), g.Rate, at(g.RateUntil)}
+	return gateView{g.Frozen, g.Reason, g.Incident, g.Actor, at(g.FrozenAt), strings.Join(g.Heads, ","), g.Missing, g.Rate, at(g.RateUntil)}
 }
 
 type workerView struct {
@@ -253,6 +254,7 @@ type workerView struct {
 type fleetView struct {
 	Name       string           `json:"name"`
 	Partitions int              `json:"partitions"`
+	Missing    []int            `json:"missing_partitions,omitempty" doc:"Partitions that could not be read: no number here counts what they hold"`
 	Gate       gateView         `json:"gate"`
 	Slots      int              `json:"slots"`
 	Workers    []workerView     `json:"workers"`
@@ -278,7 +280,7 @@ type lossView struct {
 
 func viewFleet(f job.Fleet) fleetView {
 	v := fleetView{
-		Name: f.Name, Partitions: f.Partitions, Gate: viewGate(f.Gate), Slots: f.Slots,
+		Name: f.Name, Partitions: f.Partitions, Missing: f.Missing, Gate: viewGate(f.Gate), Slots: f.Slots,
 		Workers: []workerView{}, Jobs: map[string]int64{}, OpenOrders: []string{}, Breaker: viewBreaker(f.Breaker),
 		At: at(f.At), NoProgress: f.NoProgress, QueuedOldest: f.QueuedOldest.Seconds(), Reclaimed: f.Reclaimed,
 		ControlLag: f.ControlLag.Seconds(), Redis: f.RedisTook.Seconds(),

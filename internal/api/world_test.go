@@ -44,6 +44,7 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 type world struct {
 	mu        sync.Mutex
 	fail      error // what every room answers
+	missing   []int // the partitions that every room cannot reach
 	jobs      map[job.ID]job.Job
 	receipts  map[job.ID]job.Receipt
 	idem      map[string]job.Submission
@@ -252,7 +253,7 @@ func (f fakeOrders) Receipt(_ context.Context, id job.ID) (job.Receipt, error) {
 	return r, nil
 }
 
-func (f fakeOrders) Orders(_ context.Context, limit int) ([]job.Receipt, error) {
+func (f fakeOrders) Orders(_ context.Context, limit int) ([]job.Receipt, []int, error) {
 	defer f.lock()()
 	var out []job.Receipt
 	for _, r := range f.receipts {
@@ -260,7 +261,7 @@ func (f fakeOrders) Orders(_ context.Context, limit int) ([]job.Receipt, error) 
 			out = append(out, r)
 		}
 	}
-	return out, f.fail
+	return out, f.missing, f.fail
 }
 
 func (f fakeOrders) Preview(_ context.Context, p access.Permit) (job.Preview, error) {
@@ -298,7 +299,7 @@ func (f fakeGate) State(context.Context) (job.Gate, error) { return f.gate, f.fa
 
 func (f fakeGate) Freeze(_ context.Context, _ access.Permit, reason, incident, _ string) (job.Gate, error) {
 	defer f.lock()()
-	f.gate = job.Gate{Frozen: true, Reason: reason, Incident: incident, Heads: []string{"2.b", "3.c"}}
+	f.gate = job.Gate{Frozen: true, Reason: reason, Incident: incident, Heads: []string{"2.b", "3.c"}, Missing: f.missing}
 	return f.gate, f.fail
 }
 
@@ -318,7 +319,7 @@ func (f fakeGate) Thaw(_ context.Context, _ access.Permit, t job.Thawing, _ stri
 	if f.thawErr != nil {
 		return job.Gate{}, f.thawErr
 	}
-	return job.Gate{Heads: []string{t.Seen}, Rate: t.Rate}, f.fail
+	return job.Gate{Heads: []string{t.Seen}, Rate: t.Rate, Missing: f.missing}, f.fail
 }
 
 func (f fakeRaises) Raise(_ context.Context, id job.ID, budget job.MicroUSD, _ []byte) (job.State, error) {
@@ -405,6 +406,7 @@ func (f fakeFleet) View(context.Context) (job.Fleet, error) {
 		Name: "prod", Partitions: 1, Jobs: map[job.State]int64{job.Running: 1}, NoProgress: 3, QueuedOldest: 4 * time.Minute,
 		Reclaimed: 2, ControlLag: 80 * time.Millisecond, RedisTook: 600 * time.Microsecond, At: time.Unix(1_764_000_000, 0),
 		Losses:  f.losses,
+		Missing: f.missing,
 		Breaker: job.Breaker{Mode: "park", Limit: new(job.MicroUSD(500)), Burn: 9},
 		Workers: []job.WorkerView{{ID: "w1", NoProgress: 3, TrustLeft: 7 * time.Second, LeaseLeft: 12 * time.Second}},
 	}, f.fail

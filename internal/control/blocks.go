@@ -206,16 +206,21 @@ func standingIn(text string) ([]standing, error) {
 }
 
 // Blocks lists the standing orders that stand in at least one partition, oldest
-// first, and the gate's heads that a lift has to name.
+// first, and the gate's heads that a lift has to name. A partition that cannot
+// be read is Missing of every block that is for it, and has no head.
 func (c *Redis) Blocks(ctx context.Context) ([]job.Block, []string, error) {
+	gates := make([]map[string]string, c.partitions.Count)
+	_, err := c.each(c.partitions.All(), func(p int) (err error) {
+		gates[p], err = c.gateIn(ctx, p)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
 	in := map[job.ID][]int{}
 	var out []job.Block
 	var heads []string
-	for _, p := range c.partitions.All() {
-		g, err := c.gateIn(ctx, p)
-		if err != nil {
-			return nil, nil, err
-		}
+	for p, g := range gates {
 		heads = append(heads, g["number"])
 		rules, err := standingIn(g["rules"])
 		if err != nil {

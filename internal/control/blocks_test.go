@@ -64,7 +64,7 @@ func TestABlockStandsEverywhereUntilItIsLifted(t *testing.T) {
 		require.Empty(t, all[0].Missing)
 		_, err = f.Receipt(ctx, b.ID)
 		require.ErrorIs(t, err, job.ErrUnknown, "a standing order kills nothing")
-		last, err := f.Orders(ctx, 10)
+		last, _, err := f.Orders(ctx, 10)
 		require.NoError(t, err)
 		require.Empty(t, last)
 

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"sync"
 	"time"
 
@@ -73,7 +74,8 @@ type row struct {
 }
 
 // View is the fleet as it is now. A worker takes from every partition, so it is
-// told once, by the beat that is the least silent.
+// told once, by the beat that is the least silent. What cannot be read is
+// Missing, and in no number; it is an error only if nothing can.
 func (c *Redis) View(ctx context.Context) (job.Fleet, error) {
 	asked := time.Now()
 	gate, err := c.State(ctx)
@@ -82,15 +84,25 @@ func (c *Redis) View(ctx context.Context) (job.Fleet, error) {
 	}
 	f := job.Fleet{
 		Name: c.partitions.Fleet, Partitions: c.partitions.Count, Gate: gate, Jobs: map[job.State]int64{},
-		Losses: c.Losses(), At: asked.UTC(), RedisTook: time.Since(asked) / time.Duration(c.partitions.Count),
+		Losses: c.Losses(), At: asked.UTC(), RedisTook: time.Since(asked),
 	}
-	if f.Breaker, err = c.breaker(ctx); err != nil {
+	if f.Breaker, err = c.breaker(ctx); err != nil && !slices.Contains(gate.Missing, 0) {
 		return job.Fleet{}, err
 	}
+	seen := make([]part, c.partitions.Count)
+	there := slices.DeleteFunc(c.partitions.All(), func(p int) bool { return slices.Contains(gate.Missing, p) })
+	missing, err := c.each(there, func(p int) (err error) {
+		seen[p], err = c.partIn(ctx, p)
+		return err
+	})
+	if err != nil {
+		return job.Fleet{}, err
+	}
+	f.Missing = slices.Sorted(slices.Values(slices.Concat(gate.Missing, missing)))
 	workers := map[string]int{}
-	for _, p := range c.partitions.All() {
-		if err := c.viewPartition(ctx, p, &f, workers); err != nil {
-			return job.Fleet{}, err
+	for p, in := range seen {
+		if !slices.Contains(f.Missing, p) {
+			c.add(&f, p, in, workers)
 		}
 	}
 	for _, w := range f.Workers {
@@ -102,37 +114,43 @@ func (c *Redis) View(ctx context.Context) (job.Fleet, error) {
 	return f, nil
 }
 
-func (c *Redis) viewPartition(ctx context.Context, p int, f *job.Fleet, workers map[string]int) error {
-	n, err := c.countsIn(ctx, p)
-	if err != nil {
-		return err
+// part is what a view needs of one partition.
+type part struct {
+	counts counts
+	open   []job.ID // orders that have their home here and are no blocks
+	rows   []workerRow
+}
+
+func (c *Redis) partIn(ctx context.Context, p int) (in part, err error) {
+	if in.counts, err = c.countsIn(ctx, p); err != nil {
+		return in, err
 	}
+	open, err := c.OpenOrders(ctx, p)
+	if err != nil {
+		return in, err
+	}
+	scopes, err := c.scopesIn(ctx, p, open)
+	if err != nil {
+		return in, err
+	}
+	in.open = slices.DeleteFunc(open, func(id job.ID) bool { return id.Partition() != p || scopes[id] == scopeBlock })
+	in.rows, err = c.workersIn(ctx, p)
+	return in, err
+}
+
+// add puts a partition into the view; workers says where in it each one is.
+func (c *Redis) add(f *job.Fleet, p int, in part, workers map[string]int) {
+	n := in.counts
 	for s, k := range n.alive {
 		f.Jobs[s] += k
 	}
 	f.Jobs[job.Killing] += max(0, n.live-sum(n.alive))
 	f.Road += n.road
 	f.QueuedOldest = max(f.QueuedOldest, n.oldest)
-	open, err := c.OpenOrders(ctx, p)
-	if err != nil {
-		return err
-	}
-	scopes, err := c.scopesIn(ctx, p, open)
-	if err != nil {
-		return err
-	}
-	for _, id := range open {
-		if id.Partition() == p && scopes[id] != scopeBlock {
-			f.OpenOrders = append(f.OpenOrders, id)
-		}
-	}
-	rows, err := c.workersIn(ctx, p)
-	if err != nil {
-		return err
-	}
+	f.OpenOrders = append(f.OpenOrders, in.open...)
 	now := time.Now()
-	seen := c.presence.note(p, rows, now)
-	for _, r := range rows {
+	seen := c.presence.note(p, in.rows, now)
+	for _, r := range in.rows {
 		v := r.view(now.Sub(seen[r.id].at), c.take)
 		i, known := workers[r.id]
 		if !known {
@@ -142,7 +160,6 @@ func (c *Redis) viewPartition(ctx context.Context, p int, f *job.Fleet, workers 
 			f.Workers[i] = v
 		}
 	}
-	return nil
 }
 
 func (r workerRow) view(silent, take time.Duration) job.WorkerView {
@@ -204,7 +221,7 @@ func sum(m map[job.State]int64) int64 {
 type counts struct {
 	live, running, road, later int64
 	alive                      map[job.State]int64
-	oldest                     time.Duration // of what waits on the road, on Redis's clock
+	oldest                     time.Duration // of what waits on the road: its stamp is Redis's, the clock ours
 }
 
 // workerRow is a worker as a partition's table has it.

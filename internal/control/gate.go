@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rtfm-si/gavel/internal/access"
@@ -16,14 +18,19 @@ import (
 )
 
 // State reads the gate. It is frozen if any partition is: then something is
-// refused somewhere.
+// refused somewhere. A partition that does not answer is Missing; it is an error
+// only if none does.
 func (c *Redis) State(ctx context.Context) (job.Gate, error) {
-	var g job.Gate
-	for _, p := range c.partitions.All() {
-		f, err := c.gateIn(ctx, p)
-		if err != nil {
-			return job.Gate{}, err
-		}
+	gates := make([]map[string]string, c.partitions.Count)
+	missing, err := c.each(c.partitions.All(), func(p int) (err error) {
+		gates[p], err = c.gateIn(ctx, p)
+		return err
+	})
+	if err != nil {
+		return job.Gate{}, err
+	}
+	g := job.Gate{Missing: missing}
+	for _, f := range gates {
 		g.Heads = append(g.Heads, f["number"])
 		if f["frozen"] == "1" && !g.Frozen {
 			g.Frozen = true
@@ -41,24 +48,54 @@ func (c *Redis) State(ctx context.Context) (job.Gate, error) {
 	return g, nil
 }
 
+// each asks partitions all at once and says which of them could not be reached.
+// It is an error if none could, or if one of them said no.
+func (*Redis) each(parts []int, ask func(p int) error) (missing []int, err error) {
+	errs := make([]error, len(parts))
+	var wg sync.WaitGroup
+	for i, p := range parts {
+		wg.Go(func() { errs[i] = ask(p) })
+	}
+	wg.Wait()
+	for i, err := range errs {
+		switch {
+		case err == nil:
+		case errors.Is(err, job.ErrUnavailable):
+			missing = append(missing, parts[i])
+		default:
+			return nil, err
+		}
+	}
+	if len(missing) == len(parts) {
+		return nil, errors.Join(errs...)
+	}
+	return missing, nil
+}
+
+// after is the gate behind an act that these partitions did not take.
+func (c *Redis) after(ctx context.Context, missed []int) (job.Gate, error) {
+	c.memory.lookSoon()
+	g, err := c.State(ctx)
+	g.Missing = slices.Compact(slices.Sorted(slices.Values(slices.Concat(g.Missing, missed))))
+	return g, err
+}
+
 // Freeze closes the gate in every partition; closing a closed one changes
-// nothing. Sent again with the same key it is the same act.
+// nothing. Sent again with the same key it is the same act. It is done where a
+// partition took it, and the others are Missing: send it again.
 func (c *Redis) Freeze(ctx context.Context, p access.Permit, reason, incident, key string) (job.Gate, error) {
 	if !p.Allows(access.Freeze) {
 		return job.Gate{}, ErrNoPermit
 	}
-	var errs []error
-	for _, part := range c.partitions.All() {
-		_, err := c.again(ctx, "gate", rediskit.Place{Slot: c.partitions.Slot(part)}, c.gateArgs("freeze", "", p, job.Thawing{Reason: reason}, incident, key))
-		if err != nil {
-			errs = append(errs, fmt.Errorf("partition %d: %w", part, err))
-		}
-	}
-	if err := errors.Join(errs...); err != nil {
+	args := c.gateArgs("freeze", "", p, job.Thawing{Reason: reason}, incident, key)
+	missed, err := c.each(c.partitions.All(), func(part int) error {
+		_, err := c.again(ctx, "gate", rediskit.Place{Slot: c.partitions.Slot(part)}, args)
+		return err
+	})
+	if err != nil {
 		return job.Gate{}, fmt.Errorf("freeze: %w", err)
 	}
-	c.memory.lookSoon()
-	return c.State(ctx)
+	return c.after(ctx, missed)
 }
 
 // trusted refuses what would open a gate that lost data.
@@ -71,7 +108,9 @@ func (c *Redis) trusted() error {
 
 // Thaw opens the gate if its heads are still those the caller saw, and returns
 // [*job.StaleGate] otherwise. At a rate, each partition lets its share of it
-// start; on an open gate it sets the rate, without one it lifts it.
+// start; on an open gate it sets the rate, without one it lifts it. A partition
+// whose head the caller could not see, or that cannot be reached, stays as it is
+// and is Missing.
 func (c *Redis) Thaw(ctx context.Context, p access.Permit, t job.Thawing, key string) (job.Gate, error) {
 	if !p.Allows(access.Thaw) {
 		return job.Gate{}, ErrNoPermit
@@ -84,27 +123,36 @@ func (c *Redis) Thaw(ctx context.Context, p access.Permit, t job.Thawing, key st
 	}
 	heads := strings.Split(t.Seen, ",")
 	if len(heads) != c.partitions.Count {
-		now, err := c.State(ctx)
-		if err != nil {
-			return job.Gate{}, err
-		}
-		return job.Gate{}, &job.StaleGate{Now: strings.Join(now.Heads, ",")}
+		return job.Gate{}, c.stale(ctx)
 	}
+	var seen, unseen []int
 	for part, head := range heads {
-		reply, err := c.again(ctx, "gate", rediskit.Place{Slot: c.partitions.Slot(part)}, c.gateArgs("thaw", head, p, t, "", key))
-		if err != nil {
-			return job.Gate{}, fmt.Errorf("thaw partition %d: %w", part, err)
+		if head == "" {
+			unseen = append(unseen, part)
+			continue
 		}
-		if reply.Word == "stale" {
-			now, err := c.State(ctx)
-			if err != nil {
-				return job.Gate{}, err
-			}
-			return job.Gate{}, &job.StaleGate{Now: strings.Join(now.Heads, ",")}
-		}
+		seen = append(seen, part)
 	}
-	return c.State(ctx)
+	if len(seen) == 0 {
+		return job.Gate{}, c.stale(ctx)
+	}
+	missed, err := c.each(seen, func(part int) error {
+		reply, err := c.again(ctx, "gate", rediskit.Place{Slot: c.partitions.Slot(part)}, c.gateArgs("thaw", heads[part], p, t, "", key))
+		if err == nil && reply.Word == "stale" {
+			return errStale
+		}
+		return err
+	})
+	switch {
+	case errors.Is(err, errStale):
+		return job.Gate{}, c.stale(ctx)
+	case err != nil:
+		return job.Gate{}, fmt.Errorf("thaw: %w", err)
+	}
+	return c.after(ctx, append(missed, unseen...))
 }
+
+var errStale = errors.New("the gate changed since it was seen")
 
 // gateArgs marks the act: by the caller's key, so that a retry is the same act.
 //

@@ -239,31 +239,32 @@ func derivedID(home int, parts ...string) (job.ID, error) {
 }
 
 // Orders lists the last orders, newest first, with stage and tally.
-func (c *Redis) Orders(ctx context.Context, limit int) ([]job.Receipt, error) {
+func (c *Redis) Orders(ctx context.Context, limit int) (out []job.Receipt, missing []int, err error) {
+	recent := make([][]job.ID, c.partitions.Count)
+	missing, err = c.each(c.partitions.All(), func(p int) (err error) {
+		recent[p], err = c.recent(ctx, p, limit)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
 	seen := map[job.ID]bool{}
-	var out []job.Receipt
-	for _, p := range c.partitions.All() {
-		ids, err := c.recent(ctx, p, limit)
+	for _, id := range slices.Concat(recent...) {
+		if seen[id] {
+			continue
+		}
+		seen[id] = true
+		r, err := c.summary(ctx, id)
+		if errors.Is(err, job.ErrUnknown) {
+			continue // it is being retired
+		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		for _, id := range ids {
-			if seen[id] {
-				continue
-			}
-			seen[id] = true
-			r, err := c.summary(ctx, id)
-			if errors.Is(err, job.ErrUnknown) {
-				continue // it is being retired
-			}
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, r)
-		}
+		out = append(out, r)
 	}
 	slices.SortFunc(out, func(a, b job.Receipt) int { return b.Order.RecordedAt.Compare(a.Order.RecordedAt) })
-	return out[:min(limit, len(out))], nil
+	return out[:min(limit, len(out))], missing, nil
 }
 
 // hash is a digest of several texts that no other division of them gives.

@@ -272,14 +272,14 @@ func (c *Redis) countsIn(ctx context.Context, p int) (counts, error) {
 		names[i] = string(s)
 	}
 	alive := pipe.HMGet(cctx, slot.Of("alive"), names...)
-	first, now := pipe.XRangeN(cctx, slot.Of("road"), "-", "+", 1), pipe.Time(cctx)
+	first := pipe.XRangeN(cctx, slot.Of("road"), "-", "+", 1) // no TIME: without a key it may go to a shard that is down
 	if _, err := pipe.Exec(cctx); err != nil {
 		return counts{}, rediskit.Unread(err)
 	}
 	n := counts{live: live.Val(), running: running.Val(), road: road.Val(), later: later.Val(), alive: byState(states, alive.Val())}
 	if len(first.Val()) > 0 {
 		ms, _ := splitID(first.Val()[0].ID)
-		n.oldest = max(0, now.Val().Sub(time.UnixMilli(int64(ms)))) //nolint:gosec // a time of Redis's
+		n.oldest = max(0, time.Since(time.UnixMilli(int64(ms)))) //nolint:gosec // a time of Redis's
 	}
 	return n, nil
 }

@@ -69,7 +69,7 @@ func TestFinishedOrdersAreRetiredAndTheAuditStays(t *testing.T) {
 		require.Equal(t, 2, left("order"), "the open one, and the list that names it")
 		require.Equal(t, 1, left("tally"))
 		require.Equal(t, acts, audited())
-		all, err := f.Orders(ctx, 10)
+		all, _, err := f.Orders(ctx, 10)
 		require.NoError(t, err)
 		require.Len(t, all, 1)
 		require.Equal(t, open.Order.ID, all[0].Order.ID)

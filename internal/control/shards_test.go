@@ -289,3 +289,84 @@ func TestAnOrderThatNoPartitionTookIsNoOrder(t *testing.T) {
 		})
 	}
 }
+
+// While a shard is away the fleet is still seen, closed and opened where it can
+// be reached, and what cannot be is named.
+func TestTheFleetIsSeenAndFrozenWhileAShardIsDown(t *testing.T) {
+	t.Parallel()
+	freeze, thaw := permit(t, access.Freeze, access.WholeFleet()), permit(t, access.Thaw, access.WholeFleet())
+	for away, missing := range [][]int{{0, 2}, {1, 3}} {
+		t.Run("without "+strconv.Itoa(away), func(t *testing.T) {
+			t.Parallel()
+			s := newSharded(t)
+			s.populate(t)
+			all, err := s.View(t.Context())
+			require.NoError(t, err)
+			require.Empty(t, all.Missing)
+			require.Equal(t, map[job.State]int64{job.Running: 4, job.Queued: 4, job.Killing: 0}, all.Jobs)
+			b, err := s.Block(t.Context(), permit(t, access.Block, access.WholeFleet()), job.Block{On: job.OnKind, Value: "walk", Reason: "r"}, "b")
+			require.NoError(t, err)
+			s.shards[away].Kill()
+
+			half, err := s.View(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, missing, half.Missing)
+			require.Equal(t, map[job.State]int64{job.Running: 2, job.Queued: 2, job.Killing: 0}, half.Jobs)
+			_, without, err := s.Orders(t.Context(), 10)
+			require.NoError(t, err)
+			require.Equal(t, missing, without)
+			blocks, heads, err := s.Blocks(t.Context())
+			require.NoError(t, err)
+			require.Len(t, blocks, 1)
+			require.Equal(t, b.ID, blocks[0].ID)
+			require.Equal(t, missing, blocks[0].Missing)
+			require.Empty(t, heads[missing[0]])
+
+			g, err := s.Freeze(t.Context(), freeze, "look", "", "k")
+			require.NoError(t, err)
+			require.True(t, g.Frozen)
+			require.Equal(t, missing, g.Missing)
+			here := s.ownerIn(1 - away)
+			_, refused, err := s.submit(t.Context(), here, "talk", `{}`)
+			require.NoError(t, err)
+			require.Equal(t, "frozen look", refused)
+			g, err = s.Thaw(t.Context(), thaw, job.Thawing{Seen: strings.Join(g.Heads, ","), Reason: "r"}, "t1")
+			require.NoError(t, err)
+			require.False(t, g.Frozen)
+			require.Equal(t, missing, g.Missing, "these stay as they are")
+			s.mustSubmit(t, here, "talk", `{}`)
+			g, err = s.Freeze(t.Context(), freeze, "look again", "", "k2")
+			require.NoError(t, err)
+
+			s.restart(t, away)
+			require.Eventually(t, func() bool { g, err = s.State(t.Context()); return err == nil && len(g.Missing) == 0 }, 10*time.Second, 10*time.Millisecond)
+			require.True(t, g.Frozen, "where it was taken it stands")
+			s.mustSubmit(t, s.ownerIn(away), "talk", `{}`)
+			g, err = s.Freeze(t.Context(), freeze, "look again", "", "k2")
+			require.NoError(t, err)
+			require.Empty(t, g.Missing)
+			_, refused, err = s.submit(t.Context(), s.ownerIn(away), "talk", `{}`)
+			require.NoError(t, err)
+			require.Equal(t, "frozen look again", refused, "sent again it is done everywhere")
+			_, err = s.Thaw(t.Context(), thaw, job.Thawing{Seen: strings.Repeat(",", 3), Reason: "r"}, "t2")
+			var stale *job.StaleGate
+			require.ErrorAs(t, err, &stale, "who saw nothing opens nothing")
+		})
+	}
+}
+
+// With no partition left there is nothing to show, and nothing was done.
+func TestWithoutAnyShardNothingIsSaidToBeDone(t *testing.T) {
+	t.Parallel()
+	s := newSharded(t)
+	s.shards[0].Kill()
+	s.shards[1].Kill()
+	_, err := s.View(t.Context())
+	require.ErrorIs(t, err, job.ErrUnavailable)
+	_, _, err = s.Orders(t.Context(), 10)
+	require.ErrorIs(t, err, job.ErrUnavailable)
+	_, _, err = s.Blocks(t.Context())
+	require.ErrorIs(t, err, job.ErrUnavailable)
+	_, err = s.Freeze(t.Context(), permit(t, access.Freeze, access.WholeFleet()), "r", "", "k")
+	require.ErrorIs(t, err, job.ErrUnavailable)
+}

@@ -56,8 +56,12 @@ type Gate struct {
 	// with the next thaw.
 	Rate      float64
 	RateUntil time.Time
-	// Head is "number.random" of the last change, per partition.
+	// Heads are "number.random" of the last change, per partition; empty for one
+	// of Missing.
 	Heads []string
+	// Missing are the partitions that could not be read, or did not take the act:
+	// nothing here says how their gates are.
+	Missing []int
 }
 
 // Thawing is how the gate is opened.
@@ -133,8 +137,11 @@ type WorkerView struct {
 type Fleet struct {
 	Name       string
 	Partitions int
-	Gate       Gate
-	Workers    []WorkerView
+	// Missing are the partitions that could not be read: no number here counts
+	// what they hold.
+	Missing []int
+	Gate    Gate
+	Workers []WorkerView
 	Slots      int
 	// Jobs counts the live jobs by visible state; queued is also the road's length.
 	Jobs map[State]int64

@@ -46,6 +46,7 @@ func fleetGauges() []fleetGauge {
 		g("gavel_breaker_tripped", "1 while the breaker is tripped: the fleet burnt more than its limit.", func(f job.Fleet) float64 { return float64(one(f.Breaker.Tripped)) }),
 		g("gavel_burn_usd_per_minute", "What counts against the breaker's limit: booked in the last 60 s, and reserved for calls in flight.", func(f job.Fleet) float64 { return float64(f.Breaker.Burn) / 1e6 }),
 		g("gavel_authority_losses", "Partitions whose gate this dispatcher no longer trusts: Redis lost data.", func(f job.Fleet) float64 { return float64(len(f.Losses)) }),
+		g("gavel_partitions_missing", "Partitions that this dispatcher cannot read: no other number of the fleet counts what they hold.", func(f job.Fleet) float64 { return float64(len(f.Missing)) }),
 		g("gavel_orders_open", "Orders that are not quiesced.", func(f job.Fleet) float64 { return float64(len(f.OpenOrders)) }),
 		g("gavel_waiting", "Jobs under an order that somebody may still hold.", func(f job.Fleet) float64 { return float64(f.Jobs[job.Killing]) }),
 		g("gavel_deaf", "Killed jobs whose work does not return.", func(f job.Fleet) float64 { return sumOf(f, func(w job.WorkerView) int { return w.Deaf }) }),

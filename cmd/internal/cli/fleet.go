@@ -40,6 +40,9 @@ func (fleetCommand) Run(ctx context.Context, d *desk) error {
 		s.Line("%s in partition %d since %s: the gate is %s and does not know %s. Nothing starts until: %s fleet adopt --reason …",
 			s.Paint(show.Red, "DATA LOST"), l.Partition, show.Clock(l.Since, now), headText(l.Found), headText(l.Seen), d.self)
 	}
+	if len(f.Missing) > 0 {
+		s.Line("%s", s.Paint(show.Red, fmt.Sprintf("%s of %d cannot be read: no number here counts what they hold", partitionsText(f.Missing), f.Partitions)))
+	}
 	s.Line("jobs  %s", liveJobs(f.Jobs))
 	if notes := fleetNotes(f); notes != "" {
 		s.Line("%s", s.Paint(show.Yellow, notes))
@@ -151,7 +154,7 @@ func (c *freezeCommand) Run(ctx context.Context, d *desk) error {
 	if err != nil {
 		return d.unheard(err)
 	}
-	return d.gate(g)
+	return d.everywhere(g, "frozen")
 }
 
 type adoptCommand struct {
@@ -213,7 +216,24 @@ func (c *thawCommand) Run(ctx context.Context, d *desk) error {
 	if err != nil {
 		return d.unheard(err)
 	}
-	return d.gate(g)
+	return d.everywhere(g, "thawed")
+}
+
+// everywhere shows the gate behind an act, and fails while partitions lack it.
+func (d *desk) everywhere(g client.Gate, done string) error {
+	if err := d.gate(g); err != nil {
+		return err
+	}
+	if len(g.Missing) > 0 {
+		return notOver("Give the same command again when they can be reached. What they hold goes by their own gates until then.",
+			"%s could not be reached and are not %s", partitionsText(g.Missing), done)
+	}
+	return nil
+}
+
+// partitionsText names partitions.
+func partitionsText(ps []int) string {
+	return "partitions " + strings.Trim(strings.ReplaceAll(fmt.Sprint(ps), " ", ", "), "[]")
 }
 
 func (d *desk) gate(g client.Gate) error {

@@ -3,6 +3,8 @@ package cli
 import (
 	"bytes"
 	"strings"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -133,6 +135,23 @@ func TestErrorsInJSONAreOneObject(t *testing.T) {
 	require.Equal(t, client.ErrUnauthenticated, f.Problem)
 	require.Equal(t, codeRefused, f.Code)
 	require.NotEmpty(t, f.Request)
+}
+
+// A freeze that some partitions did not take is not over.
+func TestAnActThatPartitionsLackIsNotOver(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Content-Type", "application/json")
+		rw.WriteHeader(http.StatusAccepted)
+		_, _ = rw.Write([]byte(`{"frozen":true,"reason":"r","actor":"kim","head":"1.a,","missing_partitions":[1,3]}`))
+	}))
+	t.Cleanup(srv.Close)
+	for _, ask := range [][]string{{"freeze", "--reason", "r"}, {"thaw", "--reason", "r", "--seen", "1.a,"}} {
+		var out bytes.Buffer
+		outcome(t.Context(), t, Process{Out: &out, Err: &out}, append([]string{"--url", srv.URL, "--key", "k"}, ask...)...).
+			fails(codeNotOver, "partitions 1, 3", "again")
+		require.Contains(t, out.String(), "FROZEN by kim")
+	}
 }
 
 func TestNoDispatcherIsUnavailableAndSaysWhatToStart(t *testing.T) {

@@ -38,12 +38,15 @@ func (c *ordersCommand) Run(ctx context.Context, d *desk) error {
 	if err != nil {
 		return err
 	}
-	orders, err := cl.Orders(ctx, c.Limit)
+	orders, missing, err := cl.Orders(ctx, c.Limit)
 	if err != nil {
 		return err
 	}
 	if d.JSON {
 		return d.document(append([]client.Receipt{}, orders...))
+	}
+	if len(missing) > 0 {
+		d.screen.Line("%s", d.screen.Paint(show.Yellow, partitionsText(missing)+" cannot be read: orders that only they know are not here"))
 	}
 	if len(orders) == 0 {
 		d.screen.Line("no orders")

@@ -57,7 +57,7 @@ func direct() map[string]map[string]string {
 		"beat/redis.go":         {"dispatcher worker": "hdel"},
 		"lease/redis.go":        {"worker": "blpop"},
 		"execution/redis.go":    {"worker": "hgetall"},
-		"control/redis.go":      {"dispatcher": "smembers hgetall zrevrange zrange hmget hget get zcard xlen xrange time xrevrange xread", "worker": "xrevrange:control xread:control xrevrange:hints xread:hints hmget:gate get:audit_n"},
+		"control/redis.go":      {"dispatcher": "smembers hgetall zrevrange zrange hmget hget get zcard xlen xrange xrevrange xread", "worker": "xrevrange:control xread:control xrevrange:hints xread:hints hmget:gate get:audit_n"},
 		"stream/redis.go":       {"dispatcher": "xlen xread xrange zrevrangebyscore hget hmget"},
 		"stream/read.go":        {"dispatcher": "hgetall hget"},
 		"stream/checkpoints.go": {"dispatcher": "hgetall hmget"},

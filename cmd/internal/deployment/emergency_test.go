@@ -71,7 +71,7 @@ func TestAnEmergencyTakesTheDispatchersUserAndNoOther(t *testing.T) {
 	said, code := f.emergency(f.url("admin"), "gravel")
 	require.Equal(t, 3, code, said)
 	require.Contains(t, said, "no fleet of that name")
-	orders, err := f.api.Orders(t.Context(), 10)
+	orders, _, err := f.api.Orders(t.Context(), 10)
 	require.NoError(t, err)
 	require.Len(t, orders, 1)
 }
