@@ -40,6 +40,9 @@ const (
 	ErrNoCheckpoint ProblemType = "urn:gavel:problem:no-checkpoint"
 	// ErrCheckpointDamaged: the checkpoint is kept and cannot be read.
 	ErrCheckpointDamaged ProblemType = "urn:gavel:problem:checkpoint-damaged"
+	// ErrStoreUnavailable: the store that states are kept in does not answer. Nothing
+	// happened; send it again later.
+	ErrStoreUnavailable ProblemType = "urn:gavel:problem:store-unavailable"
 	// ErrCapReached: the owner's window, or the fleet's, is used up; Window says
 	// how far and until when. Send the same request with the same key then.
 	ErrCapReached ProblemType = "urn:gavel:problem:cap-reached"
@@ -133,7 +136,7 @@ func (p *Problem) Is(target error) bool {
 // passing reports whether the same request may well succeed in a moment.
 func (p *Problem) passing() bool {
 	switch p.Type {
-	case ErrRedisUnavailable, ErrOutcomeUnknown, ErrNotReady, ErrRateLimited, ErrOverloaded:
+	case ErrRedisUnavailable, ErrStoreUnavailable, ErrOutcomeUnknown, ErrNotReady, ErrRateLimited, ErrOverloaded:
 		return true
 	case "": // not a problem of ours: a proxy in between
 		return p.Status == 429 || p.Status == 502 || p.Status == 503 || p.Status == 504

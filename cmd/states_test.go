@@ -141,7 +141,7 @@ func TestABucketThatIsAwayIsTriedAgain(t *testing.T) {
 	j := b.until(id, "tried again", func(j client.Job) bool { return j.Attempts > 0 })
 	require.Contains(t, j.Error, "checkpoint store away")
 	_, err := b.as("alice").Checkpoints(ctx, id)
-	require.ErrorIs(t, err, client.ErrRedisUnavailable, "not known is not the same as none")
+	require.ErrorIs(t, err, client.ErrStoreUnavailable, "not known is not the same as none")
 	b.mood.Store(well)
 	require.Equal(t, client.Succeeded, b.until(id, "succeeded", in(client.Succeeded)).State)
 	_, err = b.processes["w1"].logged(regexp.MustCompile(`checkpoint store away; trying again`))

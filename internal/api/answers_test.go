@@ -31,6 +31,7 @@ func TestEveryErrorHasItsProblem(t *testing.T) {
 		{&job.Frozen{Reason: "cost", Incident: "inc-1", Actor: "root"}, 503, typeFrozen, `"incident":"inc-1"`, "30"},
 		{&job.Blocked{Order: anOrder, Reason: "no imports"}, 403, typeBlocked, `"order":"` + string(anOrder), ""},
 		{fmt.Errorf("%w: dial tcp 10.0.0.1: refused", job.ErrUnavailable), 503, typeRedisUnavailable, "", "2"},
+		{fmt.Errorf("%w: %w: dial tcp 10.0.0.1: refused", job.ErrUnavailable, job.ErrStoreAway), 503, typeStoreAway, "Nothing was done", "2"},
 		{lost, 503, typeOutcomeUnknown, "same Idempotency-Key", "2"},
 		{context.DeadlineExceeded, 503, typeRedisUnavailable, "", "2"},
 		{fmt.Errorf("%w: secret detail", access.ErrUnasked), 503, typeIdentity, "keys file", "2"},

@@ -48,7 +48,7 @@ func (d *Door) mountCheckpoints(h huma.API) {
 	}, d.checkpoints)
 	route(d, h, huma.Operation{
 		OperationID: "checkpoint", Method: http.MethodGet, Path: "/v1/jobs/{id}/checkpoints/{seq}", Summary: "Read a checkpoint",
-		Description: "404 for a number that is not kept, 409 checkpoint-damaged for one that cannot be read.",
+		Description: "404 for a number that is not kept, 409 checkpoint-damaged for one that cannot be read, 503 store-unavailable while the store that states are kept in does not answer.",
 	}, d.checkpoint)
 }
 

@@ -161,6 +161,9 @@ func ofCheckpoint(err error) *Problem {
 		return problem(http.StatusConflict, typeDamaged, "The checkpoint is damaged", damaged.Error())
 	case errors.As(err, &none):
 		return problem(http.StatusConflict, typeNoCheckpoint, "There is no such checkpoint", none.Error())
+	case errors.Is(err, job.ErrStoreAway):
+		return problem(http.StatusServiceUnavailable, typeStoreAway, "The store of checkpoints is unavailable",
+			"Where the states of jobs are kept nobody answers. Nothing was done. Send it again later.").after(job.RetryAfter)
 	default:
 		return nil
 	}

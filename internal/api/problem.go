@@ -72,6 +72,7 @@ const (
 	typeBudgetUsedUp     = "budget-used-up"
 	typeNoCheckpoint     = "no-checkpoint"
 	typeDamaged          = "checkpoint-damaged"
+	typeStoreAway        = "store-unavailable"
 	typeBlocked          = "blocked-by-order"
 	typeCapReached       = "cap-reached"
 	typeNotWaiting       = "job-not-waiting"

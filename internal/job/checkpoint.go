@@ -1,6 +1,7 @@
 package job
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -17,6 +18,10 @@ type Kept struct {
 	// Sound: it can be read and its checksum matches.
 	Sound bool
 }
+
+// ErrStoreAway is wrapped, beside [ErrUnavailable], when it is not Redis that does
+// not answer but the store that states are kept in.
+var ErrStoreAway = errors.New("the store that states are kept in does not answer")
 
 // NoCheckpoint is returned for a resume from a checkpoint that is not kept; Seq
 // is 0 when the job has none that can be read.

@@ -64,7 +64,7 @@ func (s *Redis) Checkpoint(ctx context.Context, id job.ID, seq uint64) (job.Kept
 // answer another time, a damaged state stays one.
 func away(err error, seq ...uint64) error {
 	if errors.Is(err, checkpoint.ErrAway) || len(seq) == 0 {
-		return fmt.Errorf("%w: %w", job.ErrUnavailable, err)
+		return fmt.Errorf("%w: %w: %w", job.ErrUnavailable, job.ErrStoreAway, err)
 	}
 	return &job.DamagedCheckpoint{Seq: seq[0]}
 }

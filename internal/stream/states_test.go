@@ -133,7 +133,9 @@ func TestAStoreThatIsAwayIsUnavailableAndADamagedStateIsNot(t *testing.T) {
 		"read":  func() error { _, err := s.Checkpoint(t.Context(), old, 7); return err },
 		"go on": func() error { _, err := s.Submit(t.Context(), goOn(old, "second")); return err },
 	} {
-		require.ErrorIs(t, call(), job.ErrUnavailable, what)
+		err := call()
+		require.ErrorIs(t, err, job.ErrUnavailable, what)
+		require.ErrorIs(t, err, job.ErrStoreAway, what)
 	}
 	s.outside.Store = s.store
 	require.NoError(t, s.store.Remove(t.Context(), s.names(t, old)[0]))

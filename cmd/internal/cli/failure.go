@@ -155,7 +155,7 @@ func hintOf(p *client.Problem) string {
 		return "A preview is good for a minute, for the one who asked for it and for the same jobs. Give the command again."
 	case client.ErrNotOver:
 		return "Follow it with gavel watch, or ask again later."
-	case client.ErrRedisUnavailable, client.ErrNotReady, client.ErrRateLimited, client.ErrOverloaded:
+	case client.ErrRedisUnavailable, client.ErrStoreUnavailable, client.ErrNotReady, client.ErrRateLimited, client.ErrOverloaded:
 		return "Nothing was done. Try again in a moment."
 	default:
 		return ""
