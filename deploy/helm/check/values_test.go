@@ -9,7 +9,7 @@ import (
 // A value that would not do is refused before anything rolls, by name.
 func TestValuesThatWouldNotDoAreRefused(t *testing.T) {
 	for text, want := range map[string][]string{
-		"redis: {url: 'redis://worker:hunter2@redis:6379'}":            {"/redis/url", "pattern"},
+		"redis: {url: 'redis://worker:hunter2@redis:6379'}":            {"redis.passwords.secret"},
 		"redis: {url: redis}":                                          {"/redis/url", "pattern"},
 		"worker: {slot: 8}":                                            {"/worker", "slot"},
 		"worker: {slots: 0}":                                           {"/worker/slots", "minimum"},
