@@ -68,7 +68,10 @@ type Fleet struct {
 	Partitions int    `json:"partitions"`
 	// Missing are the partitions that could not be read: no number here counts
 	// what they hold.
-	Missing    []int           `json:"missing_partitions,omitzero"`
+	Missing []int `json:"missing_partitions,omitzero"`
+	// Durability is what the dispatcher that answered promises of what it accepts:
+	// "local", Redis has it, or "replicated", all its replicas have it too.
+	Durability string          `json:"durability"`
 	Gate       Gate            `json:"gate"`
 	Slots      int             `json:"slots"`
 	Workers    []Worker        `json:"workers"`

@@ -44,6 +44,9 @@ type Accepted struct {
 	// Created is false when the idempotency key had been used before for the
 	// same body: ID is that job.
 	Created bool `json:"created"`
+	// Durability is what it survives: "local", what Redis's append-only file does;
+	// "replicated", a failover too.
+	Durability string `json:"durability"`
 }
 
 // State is where a job is.

@@ -87,7 +87,7 @@ func TestTheClientAndTheDoorUnderstandEachOther(t *testing.T) {
 	require.Equal(t, map[client.State]int64{client.Running: 1}, fleet.Jobs)
 	require.Equal(t, client.Fleet{
 		Breaker: client.Breaker{Mode: "park", Limit: new(client.MicroUSD(500)), Burn: 9},
-		Name:    "prod", Partitions: 1, Gate: fleet.Gate, Workers: fleet.Workers, Jobs: fleet.Jobs, OpenOrders: []string{},
+		Name:    "prod", Partitions: 1, Durability: "local", Gate: fleet.Gate, Workers: fleet.Workers, Jobs: fleet.Jobs, OpenOrders: []string{},
 		At: time.Unix(1_764_000_000, 0).UTC(), NoProgress: 3, QueuedOldest: 240, Reclaimed: 2, ControlLag: 0.08, Redis: 0.0006,
 	}, fleet)
 	require.Equal(t, []client.Worker{{ID: "w1", NoProgress: 3, TrustLeft: 7, LeaseLeft: 12}}, fleet.Workers)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -39,6 +40,8 @@ type submitBody struct {
 type acceptedView struct {
 	ID      string `json:"id"`
 	Created bool   `json:"created" doc:"false: the Idempotency-Key had been used for the same body"`
+
+	Durability string `json:"durability" enum:"local,replicated" doc:"What it survives. local: Redis has it, as safe as its append-only file; replicated: every replica that may be promoted has it too"`
 }
 
 type submitted struct {
@@ -68,12 +71,15 @@ func (d *Door) submit(ctx context.Context, _ *keyRequired) (*submitted, error) {
 		return nil, fmt.Errorf("submit: %w", err)
 	}
 	noted(ctx, done.ID, s)
-	out := &submitted{Status: http.StatusAccepted, Location: "/v1/jobs/" + string(done.ID), Body: acceptedView{string(done.ID), done.Created}}
+	out := &submitted{Status: http.StatusAccepted, Location: "/v1/jobs/" + string(done.ID), Body: acceptedView{string(done.ID), done.Created, cmp.Or(done.Durability, local)}}
 	if !done.Created {
 		out.Status = http.StatusOK
 	}
 	return out, nil
 }
+
+// local is the durability of those who promise no more.
+const local = "local"
 
 // submission checks a body and completes it.
 func (d *Door) submission(ctx context.Context, b submitBody) (job.Submission, error) {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 	"time"
@@ -255,6 +256,7 @@ type fleetView struct {
 	Name       string           `json:"name"`
 	Partitions int              `json:"partitions"`
 	Missing    []int            `json:"missing_partitions,omitempty" doc:"Partitions that could not be read: no number here counts what they hold"`
+	Durability string           `json:"durability" enum:"local,replicated" doc:"What the dispatcher that answers promises of the jobs, orders and freezes that it accepts"`
 	Gate       gateView         `json:"gate"`
 	Slots      int              `json:"slots"`
 	Workers    []workerView     `json:"workers"`
@@ -280,7 +282,7 @@ type lossView struct {
 
 func viewFleet(f job.Fleet) fleetView {
 	v := fleetView{
-		Name: f.Name, Partitions: f.Partitions, Missing: f.Missing, Gate: viewGate(f.Gate), Slots: f.Slots,
+		Name: f.Name, Partitions: f.Partitions, Missing: f.Missing, Durability: cmp.Or(f.Durability, local), Gate: viewGate(f.Gate), Slots: f.Slots,
 		Workers: []workerView{}, Jobs: map[string]int64{}, OpenOrders: []string{}, Breaker: viewBreaker(f.Breaker),
 		At: at(f.At), NoProgress: f.NoProgress, QueuedOldest: f.QueuedOldest.Seconds(), Reclaimed: f.Reclaimed,
 		ControlLag: f.ControlLag.Seconds(), Redis: f.RedisTook.Seconds(),

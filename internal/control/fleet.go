@@ -83,7 +83,7 @@ func (c *Redis) View(ctx context.Context) (job.Fleet, error) {
 		return job.Fleet{}, err
 	}
 	f := job.Fleet{
-		Name: c.partitions.Fleet, Partitions: c.partitions.Count, Gate: gate, Jobs: map[job.State]int64{},
+		Durability: c.run.Durability.String(), Name: c.partitions.Fleet, Partitions: c.partitions.Count, Gate: gate, Jobs: map[job.State]int64{},
 		Losses: c.Losses(), At: asked.UTC(), RedisTook: time.Since(asked),
 	}
 	if f.Breaker, err = c.breaker(ctx); err != nil && !slices.Contains(gate.Missing, 0) {

@@ -139,11 +139,13 @@ func (c *Redis) summary(ctx context.Context, order job.ID) (job.Receipt, error) 
 	if r.Order.Scope.Kind == job.ScopeSelector {
 		r.Scan = &job.Scan{}
 	}
+	held := true
 	for _, p := range f.parts {
 		in, ok := f.in[p]
 		if !ok {
 			continue
 		}
+		held = held && in.held
 		r.Tally = r.Tally.Add(tallyFrom(in.tally))
 		if h, err := strconv.ParseUint(in.order["h"], 10, 64); err == nil {
 			r.Order.Horizon[p] = h
@@ -158,8 +160,11 @@ func (c *Redis) summary(ctx context.Context, order job.ID) (job.Receipt, error) 
 	switch {
 	case len(r.Missing) > 0:
 		r.Stage = job.Recording
+	case !held && c.run.Durability.Replicas > 0: // what a failover may take back is not said
 	case r.Tally.Waiting == 0 && (r.Scan == nil || len(r.Scan.Open) == 0):
 		r.Stage = job.Quiesced
+	case held:
+		r.Stage = job.Replicated
 	}
 	return r, nil
 }

@@ -51,14 +51,21 @@ func (c *Redis) call(ctx context.Context, script string, at rediskit.Place, args
 	return reply, rediskit.Unavailable(err)
 }
 
-// again repeats a write whose reply was lost: every script answers the retry of
-// an act with the same success.
+// again records an act as durably as was promised, and repeats it when its reply
+// was lost: every script answers the retry of an act with the same success.
 func (c *Redis) again(ctx context.Context, script string, at rediskit.Place, args rediskit.Args) (rediskit.Reply, error) {
-	reply, err := c.call(ctx, script, at, args)
+	reply, err := c.keep(ctx, script, at, args)
 	if err != nil && errors.Is(err, job.ErrOutcomeUnknown) && ctx.Err() == nil {
-		return c.call(ctx, script, at, args)
+		return c.keep(ctx, script, at, args)
 	}
 	return reply, err
+}
+
+func (c *Redis) keep(ctx context.Context, script string, at rediskit.Place, args rediskit.Args) (rediskit.Reply, error) {
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	reply, err := c.run.Keep(cctx, c.scripts[script], at, args)
+	return reply, rediskit.Unavailable(err)
 }
 
 // OpenOrders lists the orders of a partition that are not quiesced there.
@@ -110,6 +117,7 @@ func (c *Redis) bury(ctx context.Context, p int, worker string, beat int64) erro
 // orderRecord is an order and its tally as one partition has them.
 type orderRecord struct {
 	order, tally map[string]string
+	held         bool // the replicas have it so
 }
 
 // orderIn reads an order in one partition; both maps are empty when it has not
@@ -118,13 +126,11 @@ func (c *Redis) orderIn(ctx context.Context, p int, id job.ID) (orderRecord, err
 	slot := c.partitions.Slot(p)
 	cctx, cancel := rediskit.WithCall(ctx)
 	defer cancel()
-	pipe := c.run.Client.Pipeline()
-	o := pipe.HGetAll(cctx, slot.Of("order", string(id)))
-	t := pipe.HGetAll(cctx, slot.Of("tally", string(id)))
-	if _, err := pipe.Exec(cctx); err != nil {
-		return orderRecord{}, rediskit.Unread(err)
+	read, held, err := c.run.Held(cctx, slot.Of("order", string(id)), slot.Of("tally", string(id)))
+	if err != nil {
+		return orderRecord{}, err
 	}
-	return orderRecord{order: o.Val(), tally: t.Val()}, nil
+	return orderRecord{order: read[0], tally: read[1], held: held}, nil
 }
 
 // scopesIn reads what kind of order each id is in one partition.

@@ -12,6 +12,8 @@ type Admission struct {
 	ID ID
 	// Created is false when the idempotency key had been used for the same body.
 	Created bool
+	// Durability is what the admission survives: "local" or "replicated".
+	Durability string
 }
 
 // Query asks for jobs. Zero fields do not filter.
@@ -137,12 +139,14 @@ type WorkerView struct {
 type Fleet struct {
 	Name       string
 	Partitions int
+	// Durability is what the dispatcher that looked promises: "local" or "replicated".
+	Durability string
 	// Missing are the partitions that could not be read: no number here counts
 	// what they hold.
 	Missing []int
 	Gate    Gate
 	Workers []WorkerView
-	Slots      int
+	Slots   int
 	// Jobs counts the live jobs by visible state; queued is also the road's length.
 	Jobs map[State]int64
 	// OpenOrders are those not yet quiesced.

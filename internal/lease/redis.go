@@ -235,7 +235,13 @@ func (l *Redis) end(ctx context.Context, script string, e job.Ending, args redis
 	args["id"], args["worker"], args["epoch"] = string(e.ID), e.Claim.Worker, e.Claim.Epoch
 	cctx, cancel := rediskit.WithCall(ctx)
 	defer cancel()
-	reply, err := l.ends.Run(cctx, l.scripts[script], rediskit.Place{Slot: slot}, args)
+	at := rediskit.Place{Slot: slot}
+	reply, err := l.ends.Keep(cctx, l.scripts[script], at, args)
+	if errors.Is(err, rediskit.ErrNotReplicated) {
+		// It stands on the master. A failover may take it back, and the job then runs
+		// again from its checkpoint; a slot that waited for a replica would run nothing.
+		reply, err = l.ends.Run(cctx, l.scripts[script], at, args)
+	}
 	if err != nil {
 		return job.Ended{}, rediskit.Unavailable(err)
 	}

@@ -45,6 +45,7 @@
 //	reply.go    reading what it answered
 //	partitions.go ids, owners and partitions
 //	options.go  three clients and their deadlines
+//	durable.go  what an answer promises: waiting for replicas
 //	outcome.go  what a failed call left behind
 //	startup.go  what a Redis must be before a fleet runs on it
 //	embedded.go the memory-only Redis of gavel dev

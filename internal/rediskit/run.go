@@ -18,6 +18,8 @@ type Args map[string]any
 type Runner struct {
 	Client  redis.UniversalClient
 	Profile Profile
+	// Durability is what [Runner.Keep] waits for.
+	Durability Durability
 	// Observe is told of each call of a script; nil for nobody.
 	Observe Observer
 	// Trace follows each call of a script; nil for nobody.
@@ -35,6 +37,16 @@ type Tracer func(ctx context.Context, script string, partition int) (over func(e
 // unknown ([ErrScript], a fault of the caller), when Redis failed (see
 // [Outcome]), or when the reply's word is not in the header ([ErrReply]).
 func (r Runner) Run(ctx context.Context, s *Script, at Place, args Args, rest ...string) (Reply, error) {
+	return r.call(ctx, s, at, args, rest, func(ctx context.Context, src *redis.Script, keys []string, argv []any) (any, error) {
+		return src.Run(ctx, r.Client, keys, argv...).Result()
+	})
+}
+
+// sender sends a script and returns its raw reply.
+type sender func(ctx context.Context, src *redis.Script, keys []string, argv []any) (any, error)
+
+//nolint:revive // the arguments of Run, and who sends
+func (r Runner) call(ctx context.Context, s *Script, at Place, args Args, rest []string, send sender) (Reply, error) {
 	keys, argv, err := s.values(at, args, rest)
 	if err != nil {
 		return Reply{}, fmt.Errorf("%w: %w", ErrScript, err)
@@ -44,7 +56,7 @@ func (r Runner) Run(ctx context.Context, s *Script, at Place, args Args, rest ..
 		over = r.Trace(ctx, s.Name, at.Slot.Partition())
 	}
 	began := time.Now()
-	raw, err := s.on(r.Client, r.Profile).Run(ctx, r.Client, keys, argv...).Result()
+	raw, err := send(ctx, s.on(r.Client, r.Profile), keys, argv)
 	over(err)
 	if r.Observe != nil {
 		r.Observe(s.Name, time.Since(began), err)

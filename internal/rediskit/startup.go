@@ -36,6 +36,8 @@ type Fleet struct {
 	Schema     int
 	// CursorKey signs the cursors that the API hands out.
 	CursorKey []byte
+	// Durability is what this process promises of what it records.
+	Durability Durability
 	// Warnings are for the log: a server below a security floor, no persistence.
 	Warnings []string
 }

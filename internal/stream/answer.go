@@ -17,7 +17,7 @@ func (s *Redis) Answer(ctx context.Context, a job.Answering) (job.State, error) 
 	}
 	cctx, cancel := rediskit.WithCall(ctx)
 	defer cancel()
-	reply, err := s.run.Run(cctx, s.scripts["answer"], rediskit.Place{Slot: slot},
+	reply, err := s.run.Keep(cctx, s.scripts["answer"], rediskit.Place{Slot: slot},
 		rediskit.Args{"id": string(a.ID), "answers": []byte(a.Answers), "mark": a.Mark, "who": a.Who})
 	if err != nil {
 		return "", rediskit.Unavailable(err)

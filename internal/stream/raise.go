@@ -22,7 +22,7 @@ func (s *Redis) Raise(ctx context.Context, id job.ID, budget job.MicroUSD, who [
 	}
 	cctx, cancel := rediskit.WithCall(ctx)
 	defer cancel()
-	reply, err := s.run.Run(cctx, s.scripts["resume"], rediskit.Place{Slot: slot},
+	reply, err := s.run.Keep(cctx, s.scripts["resume"], rediskit.Place{Slot: slot},
 		rediskit.Args{"id": string(id), "answers": "", "budget": raise, "who": who})
 	if err != nil {
 		return "", rediskit.Unavailable(err)

@@ -123,7 +123,7 @@ func (s *Redis) submitTwice(ctx context.Context, at rediskit.Place, args rediski
 func (s *Redis) submitOnce(ctx context.Context, at rediskit.Place, args rediskit.Args) (rediskit.Reply, error) {
 	cctx, cancel := rediskit.WithCall(ctx)
 	defer cancel()
-	reply, err := s.run.Run(cctx, s.scripts["submit"], at, args)
+	reply, err := s.run.Keep(cctx, s.scripts["submit"], at, args)
 	return reply, rediskit.Unavailable(err)
 }
 
@@ -172,9 +172,9 @@ func (s *Redis) admission(p int, sub job.Submission, reply rediskit.Reply) (job.
 		s.mu.Lock()
 		s.floor[p] = max(s.floor[p], reply.Int(1))
 		s.mu.Unlock()
-		return job.Admission{ID: job.ID(reply.Str(0)), Created: true}, nil
+		return job.Admission{ID: job.ID(reply.Str(0)), Created: true, Durability: s.run.Durability.String()}, nil
 	case "exists":
-		return job.Admission{ID: job.ID(reply.Str(0))}, nil
+		return job.Admission{ID: job.ID(reply.Str(0)), Durability: s.run.Durability.String()}, nil
 	case "conflict":
 		return job.Admission{}, &job.Conflict{Existing: job.ID(reply.Str(0))}
 	case "frozen":

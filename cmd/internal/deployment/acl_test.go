@@ -53,6 +53,7 @@ func runsIn() map[string]string {
 func direct() map[string]map[string]string {
 	return map[string]map[string]string{
 		"rediskit/script.go":    {"dispatcher worker": "exists:absent"},
+		"rediskit/durable.go":   {"dispatcher": "hgetall", "dispatcher worker": "wait info"},
 		"rediskit/startup.go":   {"dispatcher worker": "info hsetnx hgetall", "dispatcher": "config|get"},
 		"beat/redis.go":         {"dispatcher worker": "hdel"},
 		"lease/redis.go":        {"worker": "blpop"},
@@ -256,6 +257,7 @@ var method = regexp.MustCompile(`\b(?:pipe|[Cc]lient|waits|c)\.([A-Z][A-Za-z]+)\
 func TestDirectCallsAreKnown(t *testing.T) {
 	command := map[string]string{
 		"ZRangeWithScores": "zrange", "ZRevRangeByScoreWithScores": "zrevrangebyscore", "XRevRangeN": "xrevrange", "XRangeN": "xrange", "ConfigGet": "config|get",
+		"Do": "wait",
 	}
 	files, err := filepath.Glob(filepath.Join(rooms, "*", "*.go"))
 	require.NoError(t, err)

@@ -29,7 +29,7 @@ func (f Fleet) Runner() rediskit.Runner {
 
 // On runs scripts on one of the clients.
 func (f Fleet) On(c redis.UniversalClient) rediskit.Runner {
-	return rediskit.Runner{Client: c, Profile: f.Profile, Observe: f.Clients.Observe, Trace: f.Clients.Trace}
+	return rediskit.Runner{Client: c, Profile: f.Profile, Durability: f.Durability, Observe: f.Clients.Observe, Trace: f.Clients.Trace}
 }
 
 // Conns is how many connections two of the three clients may have.
@@ -70,10 +70,30 @@ func (r Redis) Connect(ctx context.Context, name string, conns Conns, lag time.D
 			f.Warnings = append(f.Warnings, w)
 		}
 	}
+	if f.Durability, err = r.durability(ctx, clients.Jobs, ps); err != nil {
+		return Fleet{}, errors.Join(err, clients.Close())
+	}
 	for _, w := range f.Warnings {
 		log.Warn("redis: " + w)
 	}
 	return f, nil
+}
+
+// durability is what the settings promise, where the fleet's masters can keep it.
+func (r Redis) durability(ctx context.Context, c redis.UniversalClient, ps rediskit.Partitions) (rediskit.Durability, error) {
+	switch {
+	case r.Replicas < 0 || r.Replicas > 0 && r.Durability != "replicated":
+		return rediskit.Durability{}, fmt.Errorf("--replicas is %d: it says how many replicas --durability=replicated waits for, 0 for all that are there", r.Replicas)
+	case r.Durability != "replicated":
+		return rediskit.Durability{}, nil
+	}
+	cctx, cancel := context.WithTimeout(ctx, 5*rediskit.CallTimeout)
+	defer cancel()
+	d, err := rediskit.CheckDurability(cctx, c, ps, r.Replicas)
+	if err != nil {
+		return d, fmt.Errorf("--durability: %w", err)
+	}
+	return d, nil
 }
 
 // open builds the three clients; it does not connect.

@@ -24,7 +24,9 @@ type Address struct {
 // Redis is what a process of a fleet is told of its Redis.
 type Redis struct {
 	Address    `embed:""`
-	Partitions int `name:"partitions" env:"GAVEL_PARTITIONS" default:"1" help:"Number of partitions, 1-256; fixed when the fleet is created."`
+	Partitions int    `name:"partitions" env:"GAVEL_PARTITIONS" default:"1" help:"Number of partitions, 1-256; fixed when the fleet is created."`
+	Durability string `name:"durability" env:"GAVEL_DURABILITY" enum:"local,replicated" default:"local" help:"What an accepted job, order or freeze promises: local, Redis has it; replicated, all replicas that may be promoted have it too."`
+	Replicas   int    `name:"replicas" env:"GAVEL_REPLICAS" default:"0" help:"How many replicas of each master --durability=replicated waits for: all that may be promoted. 0 takes as many as are in step at the start."`
 	// Profile is set by gavel dev for its embedded Redis.
 	Profile rediskit.Profile `kong:"-"`
 }

@@ -99,6 +99,8 @@ func (s *Screen) many(r client.Receipt) {
 	switch r.Stage {
 	case client.Quiesced:
 		style, meaning = Green, "nobody holds authority over any of them any more"
+	case client.Replicated:
+		meaning = "the order is in force, on every replica too; nothing it covers can start"
 	case client.Recording:
 		meaning = fmt.Sprintf("not taken yet by the partitions %v; any dispatcher completes it", r.Missing)
 		if len(r.Unread) > 0 {
