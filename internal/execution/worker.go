@@ -250,8 +250,8 @@ func (w *Worker) Deliver(h job.Hint) {
 	stop := &job.Stop{Kind: job.StopKilled, Order: h.Order.ID, Actor: h.Order.Actor, Reason: h.Order.Reason, Trace: h.Order.Trace, Scope: h.Wide}
 	runs := w.covered(h)
 	for i, r := range runs {
-		if n := time.Duration(len(runs)); n > 1 {
-			r.space(min(confirmAfter, n*confirmEvery) + time.Duration(i+1)*min(confirmEvery, confirmWithin/n))
+		if len(runs) > 1 {
+			r.space(confirmAfter + time.Duration(i+1)*min(confirmEvery, confirmWithin/time.Duration(len(runs))))
 		}
 		r.cut(stop)
 	}

@@ -2,9 +2,9 @@ package cli
 
 import (
 	"bytes"
-	"strings"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
