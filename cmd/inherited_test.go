@@ -61,3 +61,25 @@ func proved(t *testing.T, name string) {
 	}
 	require.Fail(t, "no such test", "%s has no %s", m[1], m[2])
 }
+
+// docs/bad-inputs.md says which test tries what.
+func TestEveryBadInputIsTriedWhereTheListSays(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../docs/bad-inputs.md")
+	require.NoError(t, err)
+	rows := 0
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 5 || strings.HasPrefix(line, "|---") || strings.Contains(cells[3], "tried by") {
+			require.False(t, strings.HasPrefix(line, "|") && len(cells) != 5, "not three columns: %s", line)
+			continue
+		}
+		rows++
+		names := quoted.FindAllStringSubmatch(cells[3], -1)
+		require.NotEmpty(t, names, "no test named for: %s", line)
+		for _, n := range names {
+			proved(t, n[1])
+		}
+	}
+	require.Greater(t, rows, 50)
+}

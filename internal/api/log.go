@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -69,8 +68,6 @@ func (d *Door) mountLog(h huma.API) {
 	}, d.auditLog)
 }
 
-var entryID = regexp.MustCompile(`^(\d{1,20}-\d{1,20})?$`)
-
 func (d *Door) auditLog(ctx context.Context, in *logQuery) (*answer[logView], error) {
 	if _, err := d.overFleet(ctx, access.ReadAudit, "", ""); err != nil {
 		return nil, err
@@ -78,7 +75,7 @@ func (d *Door) auditLog(ctx context.Context, in *logQuery) (*answer[logView], er
 	if in.Partition >= d.cfg.Partitions {
 		return nil, invalid(fmt.Sprintf("partition is %d; this fleet has 0–%d.", in.Partition, d.cfg.Partitions-1))
 	}
-	if !entryID.MatchString(in.After) {
+	if in.After != "" && !isPosition(in.After) {
 		return nil, invalid("after is no id of an entry, such as 1764000000000-0.")
 	}
 	page, err := d.cfg.Audit.Page(ctx, in.Partition, in.After, in.Limit)

@@ -2,15 +2,20 @@ package api
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/rtfm-si/gavel/internal/job"
 )
 
 // raw sends bytes as they are and reads the answers that come back.
@@ -49,6 +54,19 @@ func TestNoRequestIsSmuggled(t *testing.T) {
 	}{
 		"CL and TE":       {kill + auth + "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + behind, 411},
 		"chunked":         {kill + auth + "Transfer-Encoding: chunked\r\n\r\n13\r\n" + goodKill + "\r\n0\r\n\r\n" + behind, 411},
+		"bare LF chunk":   {kill + auth + "Transfer-Encoding: chunked\r\n\r\n2\n{}\n0\n\n" + behind, 411},
+		"chunk extension": {kill + auth + "Transfer-Encoding: chunked\r\n\r\n2;" + strings.Repeat("x", 4<<10) + "\r\n{}\r\n0\r\n\r\n" + behind, 411},
+		"TE by halves":    {kill + auth + "Content-Length: 2\r\nTransfer-Encoding: xchunked\r\n\r\n{}" + behind, 501},
+		"TE twice":        {kill + auth + "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n" + behind, 501},
+		"TE with a tab":   {kill + auth + "Content-Length: 2\r\nTransfer-Encoding:\tchunked\r\n\r\n0\r\n\r\n" + behind, 411},
+		"TE in HTTP/1.0":  {strings.Replace(kill, "1.1", "1.0", 1) + auth + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + behind, 400},
+		"space in name":   {kill + auth + "Content-Length : 2\r\n\r\n{}" + behind, 400},
+		"hex length":      {kill + auth + "Content-Length: 0x2\r\n\r\n{}" + behind, 400},
+		"minus length":    {kill + auth + "Content-Length: -2\r\n\r\n{}" + behind, 400},
+		"lengths in one":  {kill + auth + "Content-Length: 2, 2\r\n\r\n{}" + behind, 400},
+		"NUL in a header": {kill + auth + "X: a\x00b\r\nContent-Length: 2\r\n\r\n{}" + behind, 400},
+		"no host":         {kill + strings.Replace(auth, "Host: x\r\n", "", 1) + "Content-Length: 2\r\n\r\n{}" + behind, 400},
+		"two credentials": {kill + auth + "Authorization: Bearer admin\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}" + behind, 400},
 		"two lengths":     {kill + auth + "Content-Length: 3\r\nContent-Length: 4\r\n\r\n{}" + behind, 400},
 		"signed length":   {kill + auth + "Content-Length: +4\r\n\r\n{}" + behind, 400},
 		"two hosts":       {kill + "Host: y\r\n" + auth + "Content-Length: 2\r\n\r\n{}", 400},
@@ -126,4 +144,44 @@ func TestASlowBodyIsGivenUp(t *testing.T) {
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusRequestTimeout, resp.StatusCode)
+}
+
+// Who sends headers a byte at a time is left when the time for all of them is up.
+func TestSlowHeadersAreGivenUp(t *testing.T) {
+	d := open(t, newWorld())
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	srv := NewServer("", d, d)
+	srv.ReadHeaderTimeout = 100 * time.Millisecond
+	done := make(chan struct{})
+	go func() { defer close(done); _ = srv.Serve(l) }()
+	defer func() { _ = srv.Close(); <-done }()
+	conn, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	defer func() { _ = conn.Close() }()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	_, err = io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\nX: ")
+	for n := 0; err == nil; n++ {
+		require.Less(t, n, 500, "it is waited for")
+		<-tick.C
+		_, err = io.WriteString(conn, "x")
+	}
+}
+
+// Whoever waits for the end of a kill and leaves keeps nothing of the door's.
+func TestWhoLeavesWhileWaitingIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		still := w.receipts[anOrder]
+		still.Verdict, still.Stage = job.Waiting, job.Accepted
+		w.receipts[anOrder] = still
+		d := open(t, w)
+		ctx, leave := context.WithTimeout(t.Context(), 2*time.Second)
+		defer leave()
+		begun := time.Now()
+		d.ServeHTTP(httptest.NewRecorder(), post("/v1/jobs/"+string(aliceJob)+"/kill", `{"reason":"it loops","wait_seconds":30}`).request().WithContext(ctx))
+		require.Less(t, time.Since(begun), 3*time.Second)
+		require.Len(t, w.kills, 1, "the kill stands")
+	})
 }

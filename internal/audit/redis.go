@@ -206,9 +206,9 @@ func (a *Redis) Page(ctx context.Context, p int, after string, limit int) (job.A
 	if !streamID.MatchString(after) || p < 0 || p >= a.partitions.Count {
 		return job.AuditPage{}, ErrBadCursor
 	}
-	from := "-"
-	if after != "" {
-		from = "(" + after
+	from, ok := rediskit.Behind(after)
+	if !ok {
+		from = "+"
 	}
 	slot := a.partitions.Slot(p)
 	cctx, cancel := rediskit.WithCall(ctx)

@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"bytes"
+	"compress/gzip"
 	"testing"
 	"time"
 
@@ -30,10 +31,25 @@ func TestTheNewestCheckpointThatCanBeReadIsResumedFrom(t *testing.T) {
 	require.Zero(t, damaged)
 }
 
+// bomb unpacks to several times what a state may have.
+func bomb(t *testing.T) string {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	for range 4 {
+		_, err := z.Write(make([]byte, Max))
+		require.NoError(t, err)
+	}
+	require.NoError(t, z.Close())
+	return b.String()
+}
+
 func TestADamagedCheckpointFallsBackToTheOneBefore(t *testing.T) {
 	good := stored(t, "a good state")
 	for name, bad := range map[string]string{
 		"truncated":      good[:len(good)-4],
+		"a bomb":         good[:bytes.IndexByte([]byte(good), '\n')+1] + bomb(t),
+		"a bit flipped":  good[:len(good)-1] + string(good[len(good)-1]^1),
 		"another's sum":  stored(t, "x")[:64] + good[64:],
 		"no header":      "nothing",
 		"empty":          "",

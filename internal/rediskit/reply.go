@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rtfm-si/gavel/internal/job"
@@ -63,6 +65,19 @@ func (r Reply) List(i int) []any {
 	}
 	l, _ := r.Rest[i].([]any)
 	return l
+}
+
+// Behind is where a range begins that goes on behind an entry of a stream, from
+// its start for an empty id. Behind the last that there can be is nothing, and
+// Redis will not be asked for it.
+func Behind(id string) (from string, ok bool) {
+	if id == "" {
+		return "-", true
+	}
+	ms, seq, _ := strings.Cut(id, "-")
+	m, _ := strconv.ParseUint(ms, 10, 64)
+	n, _ := strconv.ParseUint(seq, 10, 64)
+	return "(" + id, m != math.MaxUint64 || n != math.MaxUint64
 }
 
 // Text reads a value of a reply as text.

@@ -54,3 +54,15 @@ func TestNumbersAndTimesOfRecords(t *testing.T) {
 	require.Zero(t, Number("1.5"))
 	require.Zero(t, Number(""))
 }
+
+func TestBehindTheLastEntryIsNothing(t *testing.T) {
+	for after, want := range map[string]string{"": "-", "0-0": "(0-0", "5-1": "(5-1", "18446744073709551615-0": "(18446744073709551615-0"} {
+		from, ok := Behind(after)
+		require.True(t, ok, after)
+		require.Equal(t, want, from)
+	}
+	for _, last := range []string{"18446744073709551615-18446744073709551615", "018446744073709551615-018446744073709551615"} {
+		_, ok := Behind(last)
+		require.False(t, ok)
+	}
+}

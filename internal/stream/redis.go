@@ -295,9 +295,9 @@ func (s *Redis) Transcript(ctx context.Context, id job.ID, after string, limit i
 	if err != nil {
 		return nil, job.ErrUnknown
 	}
-	from := "-"
-	if after != "" {
-		from = "(" + after
+	from, ok := rediskit.Behind(after)
+	if !ok {
+		return nil, nil
 	}
 	cctx, cancel := rediskit.WithCall(ctx)
 	defer cancel()

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/rtfm-si/gavel/client"
+	"github.com/rtfm-si/gavel/cmd/internal/show"
 )
 
 // The exit codes, see the package's documentation.
@@ -39,9 +40,9 @@ func (f *Failure) Error() string {
 			return string(raw)
 		}
 	}
-	text := "gavel: " + f.Text
+	text := "gavel: " + show.Clean(f.Text)
 	if f.Hint != "" {
-		text += "\n       " + strings.ReplaceAll(f.Hint, "\n", "\n       ")
+		text += "\n       " + strings.ReplaceAll(show.CleanBlock(f.Hint), "\n", "\n       ")
 	}
 	return text
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -55,14 +56,30 @@ func (s *Screen) Colour() bool { return s.colour }
 // Err is the first write that failed.
 func (s *Screen) Err() error { return s.err }
 
-// Line writes one line.
+// Line writes one line. Whatever the caller forgot to clean steers no terminal: of
+// the characters that could, only the colours of [Screen.Paint] are let through.
 func (s *Screen) Line(format string, args ...any) {
 	if s.err != nil {
 		return
 	}
-	if _, err := fmt.Fprintf(s.out, format+"\n", args...); err != nil {
+	if _, err := io.WriteString(s.out, s.harmless(fmt.Sprintf(format, args...))+"\n"); err != nil {
 		s.err = fmt.Errorf("write: %w", err)
 	}
+}
+
+func (s *Screen) harmless(text string) string {
+	parts := strings.Split(text, "\x1b[")
+	var out strings.Builder
+	out.WriteString(CleanBlock(parts[0]))
+	for _, part := range parts[1:] {
+		style, rest, ok := strings.Cut(part, "m")
+		if ok && s.colour && slices.Contains([]Style{"0", Bold, Dim, Red, Green, Yellow, Cyan}, Style(style)) {
+			out.WriteString("\x1b[" + style + "m" + CleanBlock(rest))
+		} else {
+			out.WriteString(CleanBlock(part))
+		}
+	}
+	return out.String()
 }
 
 // Over writes a line over the one that the cursor is on; an empty one clears it.
@@ -132,7 +149,7 @@ func CleanBlock(text string) string {
 			return r
 		case r < ' ', r >= 0x7f && r <= 0x9f, r == utf8.RuneError:
 			return -1
-		case r >= '\u202a' && r <= '\u202e', r >= '\u2066' && r <= '\u2069', r == '\u200e', r == '\u200f':
+		case r >= '\u2028' && r <= '\u202e', r >= '\u2066' && r <= '\u2069', r == '\u200e', r == '\u200f', r == '\u061c':
 			return -1
 		default:
 			return r

@@ -75,8 +75,8 @@ const (
 
 func (s *Story) write(at time.Time, l line) {
 	when := fmt.Sprintf("%*s", whenWidth, fmt.Sprintf("%.1fs", max(at.Sub(s.began), 0).Seconds()))
-	head := s.screen.Paint(Dim, when+"  "+pad(Money(s.cost), costWidth)+"  "+pad(l.where, whereWidth)) + "  "
-	used := whenWidth + 2 + costWidth + 2 + whereWidth + 2
+	head := s.screen.Paint(Dim, when+"  "+pad(Money(s.cost), costWidth)+"  "+pad(Clean(l.where), whereWidth)) + "  "
+	used := whenWidth + 2 + costWidth + 2 + max(whereWidth, length(Clean(l.where))) + 2
 	who := ""
 	if l.who != "" {
 		who = s.screen.Paint(Bold, Clean(l.who)) + "  "

@@ -63,7 +63,7 @@ if A.freeze == '1' then
   redis.call('HSET', K.gate, 'frozen', '1', 'reason', A.reason, 'incident', A.incident, 'actor', A.actor, 'frozen_at', t)
 end
 new_head(A.mark)
-redis.call('XADD', K.control, 'MAXLEN', '~', '10000', '*', 'order', A.id, 'scope', A.scope, 'owner', A.owner,
+redis.pcall('XADD', K.control, 'MAXLEN', '~', '10000', '*', 'order', A.id, 'scope', A.scope, 'owner', A.owner,
   'h', h, 'actor', A.actor, 'reason', A.reason, 'trace', A.trace)
 audit(t, 'kill-' .. A.scope, 'allowed', 'rule', again and 'again' or '', 'who', A.who, 'scope', A.scope, 'owner', A.owner, 'reason', A.reason,
   'incident', A.incident, 'order', A.id, 'freeze', A.freeze, 'targeted', total, 'running', n.running,

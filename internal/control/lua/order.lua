@@ -1,6 +1,6 @@
 -- order: queued | parked | delayed | held -> killed
 -- Kills one job: checks the owner again, writes the order, its audit entry and
--- the hint. A job without a claim is over here and now; a running one stands
+-- the hint, without which it does: the record is the truth. A job without a claim is over here and now; a running one stands
 -- under the order until its worker confirms or it is fenced. `must_own` and
 -- `must_have_submitted` are empty for an admin. What was refused is kept for an
 -- hour, so that its retry is answered and not audited again.

@@ -259,6 +259,15 @@ func TestEveryWayOfFailingHasItsError(t *testing.T) {
 			<-r.Context().Done()
 		}, ErrStalled, true, 4},
 		"too much text": {func(w http.ResponseWriter, r *http.Request) { stream(w, word(long), stop) }, ErrTooLong, false, len(long)},
+		"a line without end": {func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			_, _ = io.WriteString(w, "data: ")
+			for line := strings.Repeat("x", 64<<10); r.Context().Err() == nil; {
+				if _, err := io.WriteString(w, line); err != nil {
+					return
+				}
+			}
+		}, ErrTooLong, false, 0},
 		"too much of nothing": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "text/event-stream")
 			for r.Context().Err() == nil {
