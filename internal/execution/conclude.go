@@ -30,7 +30,7 @@ func (w *Worker) conclude(ctx context.Context, r *run, result job.Result, err er
 			w.count(r, verb, ended, e.Cause)
 			r.over(verb, e.Cause, ended)
 			r.log.Info("job "+string(ended.State), zap.String("by", verb), zap.String("cause", e.Cause),
-				zap.String("order", string(ended.Order)), zap.NamedError("work", err))
+				zap.String("order", string(ended.Order)), zap.NamedError("work", told(err)))
 			return
 		}
 		if !errors.Is(werr, job.ErrUnavailable) {
@@ -50,6 +50,17 @@ func (w *Worker) count(r *run, verb string, ended job.Ended, cause string) {
 	if ended.Steps != nil {
 		w.rooms.Meter.Killed(r.killedBy(), *ended.Steps)
 	}
+}
+
+// told is what the log is told of the work's error: how it was stopped or put
+// aside. What else it says is on the record, for the owner: a model server's words,
+// or a program's, may repeat what they were asked.
+func told(err error) error {
+	var stop *job.Stop
+	if err == nil || errors.As(err, &stop) {
+		return err
+	}
+	return errors.New("it is on the job's record")
 }
 
 // over ends the trail. Redis names the order's, and the hint did if that answer
