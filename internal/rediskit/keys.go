@@ -74,7 +74,7 @@ func Table() []Key {
 		{"owned", "owner", "zset", "dispatcher", "with the last record", "an owner's jobs by seq"},
 		{"held", "owner", "zset", both, "when empty", "jobs waiting behind the owner's cap"},
 
-		{"order", "order", "hash", "dispatcher", "with retention", "an order"},
+		{"order", "order", "hash", "dispatcher", "with retention; a lifted block 30 days after", "an order"},
 		{"tally", "order", "hash", both, "with the order", "its verdicts"},
 
 		{"worker", "worker", "hash", both, "with its worker", "a worker's row: host, version, slots"},

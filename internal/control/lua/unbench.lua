@@ -1,7 +1,8 @@
 -- unbench: parked -> queued | killed
 -- Brings back the jobs that a lifted standing order had benched, a chunk of the
 -- live jobs at a time, also while frozen: then they wait on the road. An order
--- that still stands has nothing to bring back: the caller has completed it.
+-- that still stands has nothing to bring back: the caller has completed it. One
+-- that has brought all of them back goes after 30 days; the audit stays.
 -- KEYS:    order open_orders road wake live leases later alive over holding
 -- READS:   gate money
 -- MAKES:   job events tally held calls reserved minute day window
@@ -11,8 +12,12 @@
 local o = redis.call('HMGET', K.order, 'scope', 'lifted_at', 'scan', 'h')
 if o[1] ~= 'block' then return { 'unknown' } end
 gate()
-if not o[2] or o[3] == 'end' then
+local function close()
   redis.call('SREM', K.open_orders, A.id)
+  if o[2] then redis.call('EXPIRE', K.order, '2592000') end
+end
+if not o[2] or o[3] == 'end' then
+  close()
   return { o[2] and 'done' or 'standing' }
 end
 local t, back = now(), 0
@@ -38,5 +43,5 @@ end
 local full = #ids / 2 >= tonumber(A.limit)
 redis.call('HSET', K.order, 'scan', full and ids[#ids] or 'end')
 if full then return { 'more', ids[#ids], back } end
-redis.call('SREM', K.open_orders, A.id)
+close()
 return { 'done', 'end', back }
