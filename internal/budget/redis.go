@@ -20,8 +20,8 @@ import (
 //go:embed lua/*.lua
 var scripts embed.FS
 
-// ErrNoCall is returned by [Redis.Settle] for a call that was never reserved.
-var ErrNoCall = errors.New("no such call was reserved")
+// ErrNoCall is returned by [Redis.Settle] for a call of a job that is not there.
+var ErrNoCall = errors.New("no such job's call")
 
 // ErrNoPermit is returned for a permit of another act: a fault of the caller.
 var ErrNoPermit = errors.New("budget: the permit is for another act")

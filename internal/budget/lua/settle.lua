@@ -1,7 +1,8 @@
 -- settle: (no job moves)
 -- Books what a call cost, once per call id. Money is a fact: it is booked for a
--- stale claim too, if the call was ever reserved. What was booked as an
--- estimate at the end of the claim is put right.
+-- stale claim too, and for a call whose reservation a failover has lost: nobody
+-- calls without one. What was booked as an estimate at the end of the claim is
+-- put right.
 -- KEYS:    reserved calls holding
 -- READS:   gate money
 -- MAKES:   job tally minute day window
@@ -23,10 +24,12 @@ if open then
   if r then hold(r.owner, held) end
 else
   local booked = redis.call('HGET', K.calls, A.call)
-  if not booked then return { 'unknown' } end
-  local was, how = string.match(booked, '^(%d+) (%S+)')
-  if how ~= 'estimated' then return { 'settled' } end
-  owed, guess = owed - tonumber(was), guess - tonumber(was)
+  if not booked and not r then return { 'unknown' } end
+  if booked then
+    local was, how = string.match(booked, '^(%d+) (%S+)')
+    if how ~= 'estimated' then return { 'settled' } end
+    owed, guess = owed - tonumber(was), guess - tonumber(was)
+  end
 end
 redis.call('HSET', K.calls, A.call, A.cost .. ' ' .. word .. ' ' .. A.model)
 redis.call('HINCRBY', k, 'spent', string.format('%d', owed))
