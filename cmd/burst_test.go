@@ -63,7 +63,9 @@ func TestABurstOfKillsReachesEveryJob(t *testing.T) {
 	f := newFleet(t, t.TempDir(), 1)
 	t.Cleanup(f.end)
 	slots := func(name string) string { return map[string]string{"GAVEL_SLOTS": fmt.Sprint(burstSlots)}[name] }
-	unlimited := func(name string) string { return map[string]string{"GAVEL_SUBMIT_RATE": "0", "GAVEL_READ_RATE": "0"}[name] }
+	unlimited := func(name string) string {
+		return map[string]string{"GAVEL_SUBMIT_RATE": "0", "GAVEL_READ_RATE": "0"}[name]
+	}
 	require.NoError(t, f.startDispatcher("dispatcher", unlimited))
 	for i := range burstWorkers {
 		require.NoError(t, f.startWorker(fmt.Sprint("w", i), slots))

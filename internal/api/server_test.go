@@ -25,9 +25,8 @@ func raw(t *testing.T, base, text string) []*http.Response {
 	require.NoError(t, err)
 	defer func() { _ = conn.Close() }()
 	require.NoError(t, conn.SetDeadline(time.Now().Add(10*time.Second)))
-	_, err = io.WriteString(conn, text)
-	require.NoError(t, err)
-	require.NoError(t, conn.(*net.TCPConn).CloseWrite())
+	_, _ = io.WriteString(conn, text) // a server that refuses may have hung up
+	_ = conn.(*net.TCPConn).CloseWrite()
 	var out []*http.Response
 	r := bufio.NewReader(conn)
 	for {

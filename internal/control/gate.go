@@ -109,8 +109,8 @@ func (c *Redis) trusted() error {
 // Thaw opens the gate if its heads are still those the caller saw, and returns
 // [*job.StaleGate] otherwise. At a rate, each partition lets its share of it
 // start; on an open gate it sets the rate, without one it lifts it. A partition
-// whose head the caller could not see, or that cannot be reached, stays as it is
-// and is Missing.
+// that cannot be reached stays as it is and is Missing; one whose head the caller
+// could not see, and that is back, makes the gate a changed one.
 func (c *Redis) Thaw(ctx context.Context, p access.Permit, t job.Thawing, key string) (job.Gate, error) {
 	if !p.Allows(access.Thaw) {
 		return job.Gate{}, ErrNoPermit
@@ -125,18 +125,7 @@ func (c *Redis) Thaw(ctx context.Context, p access.Permit, t job.Thawing, key st
 	if len(heads) != c.partitions.Count {
 		return job.Gate{}, c.stale(ctx)
 	}
-	var seen, unseen []int
-	for part, head := range heads {
-		if head == "" {
-			unseen = append(unseen, part)
-			continue
-		}
-		seen = append(seen, part)
-	}
-	if len(seen) == 0 {
-		return job.Gate{}, c.stale(ctx)
-	}
-	missed, err := c.each(seen, func(part int) error {
+	missed, err := c.each(c.partitions.All(), func(part int) error {
 		reply, err := c.again(ctx, "gate", rediskit.Place{Slot: c.partitions.Slot(part)}, c.gateArgs("thaw", heads[part], p, t, "", key))
 		if err == nil && reply.Word == "stale" {
 			return errStale
@@ -149,7 +138,7 @@ func (c *Redis) Thaw(ctx context.Context, p access.Permit, t job.Thawing, key st
 	case err != nil:
 		return job.Gate{}, fmt.Errorf("thaw: %w", err)
 	}
-	return c.after(ctx, append(missed, unseen...))
+	return c.after(ctx, missed)
 }
 
 var errStale = errors.New("the gate changed since it was seen")

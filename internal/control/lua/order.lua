@@ -1,9 +1,10 @@
 -- order: queued | parked | delayed | held -> killed
 -- Kills one job: checks the owner again, writes the order, its audit entry and
--- the hint, without which it does: the record is the truth. A job without a claim is over here and now; a running one stands
--- under the order until its worker confirms or it is fenced. `must_own` and
--- `must_have_submitted` are empty for an admin. What was refused is kept for an
--- hour, so that its retry is answered and not audited again.
+-- the hint, without which it does: the record is the truth. A job without a claim
+-- is over here and now; a running one stands under the order until its worker
+-- confirms or it is fenced. `must_own` and `must_have_submitted` are empty for an
+-- admin. What was refused is kept for an hour, so that its retry is answered and
+-- not audited again.
 -- `at` is empty, but for an order that is asserted again after a loss.
 -- KEYS:    order orders open_orders audit audit_n road live leases later alive over idem holding
 -- READS:   gate money
