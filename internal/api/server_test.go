@@ -125,20 +125,27 @@ func TestAStreamOutlivesTheReadTimeout(t *testing.T) {
 	require.Greater(t, beats, 4)
 }
 
-func TestASlowBodyIsGivenUp(t *testing.T) {
-	w := newWorld()
-	d := open(t, w)
+// impatient is a connection to a server that waits less than the real one.
+func impatient(t *testing.T, d *Door, less func(*http.Server)) net.Conn {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	srv := NewServer("", d, d)
-	srv.ReadTimeout = 100 * time.Millisecond
+	less(srv)
 	done := make(chan struct{})
 	go func() { defer close(done); _ = srv.Serve(l) }()
-	defer func() { _ = srv.Close(); <-done }()
+	t.Cleanup(func() { _ = srv.Close(); <-done })
 	conn, err := net.Dial("tcp", l.Addr().String())
 	require.NoError(t, err)
-	defer func() { _ = conn.Close() }()
-	_, err = io.WriteString(conn, "POST /v1/jobs HTTP/1.1\r\n"+auth+"Content-Length: 500\r\n\r\n{")
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+func TestASlowBodyIsGivenUp(t *testing.T) {
+	w := newWorld()
+	d := open(t, w)
+	conn := impatient(t, d, func(srv *http.Server) { srv.ReadTimeout = 100 * time.Millisecond })
+	_, err := io.WriteString(conn, "POST /v1/jobs HTTP/1.1\r\n"+auth+"Content-Length: 500\r\n\r\n{")
 	require.NoError(t, err)
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	require.NoError(t, err)
@@ -148,19 +155,10 @@ func TestASlowBodyIsGivenUp(t *testing.T) {
 // Who sends headers a byte at a time is left when the time for all of them is up.
 func TestSlowHeadersAreGivenUp(t *testing.T) {
 	d := open(t, newWorld())
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	srv := NewServer("", d, d)
-	srv.ReadHeaderTimeout = 100 * time.Millisecond
-	done := make(chan struct{})
-	go func() { defer close(done); _ = srv.Serve(l) }()
-	defer func() { _ = srv.Close(); <-done }()
-	conn, err := net.Dial("tcp", l.Addr().String())
-	require.NoError(t, err)
-	defer func() { _ = conn.Close() }()
+	conn := impatient(t, d, func(srv *http.Server) { srv.ReadHeaderTimeout = 100 * time.Millisecond })
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	_, err = io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\nX: ")
+	_, err := io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\nX: ")
 	for n := 0; err == nil; n++ {
 		require.Less(t, n, 500, "it is waited for")
 		<-tick.C

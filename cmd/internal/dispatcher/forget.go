@@ -9,20 +9,27 @@ import (
 
 // forget removes what its retention has ended for, a little at a time.
 func (p *process) forget(ctx context.Context) {
-	tick := time.NewTicker(time.Minute)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	every(ctx, time.Minute, func() {
 		for _, part := range p.fleet.Partitions.All() {
 			if n, err := p.road.Forget(ctx, part, time.Now(), 200); err != nil {
 				p.log.Warn("retention not applied", zap.Int("partition", part), zap.Error(err))
 			} else if n > 0 {
 				p.log.Info("ended jobs forgotten", zap.Int("partition", part), zap.Int("jobs", n))
 			}
+		}
+	})
+}
+
+// every does something again and again until ctx ends.
+func every(ctx context.Context, pause time.Duration, do func()) {
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			do()
 		}
 	}
 }
@@ -34,16 +41,9 @@ func (p *process) sweepStates(ctx context.Context) {
 	if p.sweep == nil || p.cfg.CheckpointsSweep <= 0 {
 		return
 	}
-	tick := time.NewTicker(p.cfg.CheckpointsSweep)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	every(ctx, p.cfg.CheckpointsSweep, func() {
 		if len(p.lost()) > 0 {
-			continue
+			return
 		}
 		switch n, err := p.sweep.Sweep(ctx, time.Now()); {
 		case err != nil && ctx.Err() == nil:
@@ -51,5 +51,5 @@ func (p *process) sweepStates(ctx context.Context) {
 		case n > 0:
 			p.log.Info("states that no record names removed", zap.Int("states", n))
 		}
-	}
+	})
 }
