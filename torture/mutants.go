@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -40,12 +41,10 @@ func mutants(ctx context.Context, args []string, out io.Writer) (int, error) {
 			return 2, err
 		}
 		s := settings{
-			Seed: *seed, For: *long, Pace: 150 * time.Millisecond, Patience: 8 * time.Second, Dispatchers: 2, Workers: 4, Slots: 6, Partitions: 1,
+			Seed: *seed, For: *long, Pace: 150 * time.Millisecond, Patience: 30 * time.Second, Dispatchers: 2, Workers: 4, Slots: 6, Partitions: 1,
 			Owners: 4, Only: m.Faults, Bin: filepath.Join(place, "bin"), Dir: filepath.Join(place, time.Now().Format("150405")),
 		}
-		if m.Slots > 0 {
-			s.Slots = m.Slots
-		}
+		s.Slots, s.Pace = cmp.Or(m.Slots, s.Slots), cmp.Or(m.Pace, s.Pace)
 		by, err := accuse(ctx, s)
 		if err != nil {
 			return 2, fmt.Errorf("mutant %s: %w", m.Name, err)

@@ -30,6 +30,10 @@ type settings struct {
 	Bin, Dir                                string `json:"-"`
 }
 
+// longest is a run in which the judge can tell a clock that jumps by hours from
+// one that goes on.
+const longest = 20 * time.Minute
+
 // owners are the tenants of the fleet.
 func (s settings) owners() (out []string) {
 	for i := range s.Owners {
@@ -159,7 +163,12 @@ func torment(ctx context.Context, s settings, out io.Writer) (found []judge.Brea
 		return nil, err
 	}
 	people.Patience = s.Patience
-	storm, err := nemesis.New(r, people, s.Seed, s.Only)
+	var without []string
+	if err := r.Redis.CanJump(ctx); err != nil || s.For > longest {
+		without = append(without, nemesis.ClockJumps)
+		_, _ = fmt.Fprintf(out, "%s is left out: %v (and not in runs of more than %s)\n", nemesis.ClockJumps, err, longest)
+	}
+	storm, err := nemesis.New(r, people, s.Seed, s.Only, without)
 	if err != nil {
 		return nil, err
 	}

@@ -75,7 +75,7 @@ const (
 
 func good(t *testing.T) *world {
 	w := &world{dump: history.Dump{}, dir: t.TempDir()}
-	input := `{"checkpoint":true}`
+	input := `{"checkpoint":true,"events":true}`
 	submit := func(at int64, id, name string) {
 		w.did(at, at+ms, history.Event{Op: "submit", Idem: name, Args: json.RawMessage(`{"labels":{"submit":"` + name + `"}}`)}, map[string]any{"id": id, "created": true})
 	}
@@ -86,7 +86,7 @@ func good(t *testing.T) *world {
 	w.stream("{f:0}:events:"+jobA, ev("job.queued", 1000500, "{}"), ev("job.started", 2*sec, `{"worker":"w1","epoch":"1.x","attempt":1}`),
 		ev("step.done", 2*sec+1, `{"step":1}`), ev("job.released", 3*sec, `{}`), ev("job.started", 4*sec, `{"worker":"w2","epoch":"2.x","attempt":1}`),
 		ev("step.done", 5*sec, `{"step":2}`), ev("job.succeeded", 6*sec, `{}`))
-	w.dump["{f:0}:checkpoints:"+jobA] = hash("2", "sum step 2 5000000 1\n{}")
+	w.dump["{f:0}:checkpoints:"+jobA] = hash("2", "sum step_2 5000000 2\n{}")
 	w.dump["{f:0}:calls:"+jobA] = hash("s1-c1@1.x#0", "7 settled canary")
 	w.did(2*sec+ms, 2*sec+2*ms, history.Event{Op: "call", Job: jobA, Worker: "w1", Status: 200, Args: json.RawMessage(`{"call":"s1-c1"}`)}, nil)
 
@@ -214,16 +214,18 @@ func TestEachBrokenPromiseIsSeenByItsChecker(t *testing.T) {
 			w.did(7*sec, 7*sec+1, history.Event{Op: "read", Job: jobA}, map[string]any{"state": "succeeded"})
 			w.did(8*sec, 8*sec+1, history.Event{Op: "read", Job: jobA}, map[string]any{"state": "failed"})
 		}},
-		"a checkpoint of nobody": {"checkpoints", func(w *world) { w.set("{f:0}:checkpoints:"+jobA, "2", "sum step 2 3500000 1\n{}") }},
-		"a step is left out":     {"checkpoints", func(w *world) { w.dump["{f:0}:events:"+jobA].Stream[5].Fields["data"] = `{"step":4}` }},
-		"an act without entry":   {"audit", func(w *world) { w.did(6*sec, 6*sec+1, history.Event{Op: "freeze", Reason: "torture f-1"}, nil) }},
-		"an entry without act":   {"audit", func(w *world) { w.entry(6*sec, "2", "freeze", "torture f-2") }},
-		"a gap in the numbers":   {"audit", func(w *world) { w.entry(6*sec, "3", "freeze", "otherwise") }},
-		"an order entered twice": {"audit", func(w *world) { w.dump["{f:0}:audit"].Stream[0].Fields["order"] = "o2" }},
-		"spent and not booked":   {"money", func(w *world) { w.set(a, "spent", "8") }},
-		"settled and not seen":   {"money", func(w *world) { w.set("{f:0}:calls:"+jobA, "s1-c1@2.x#0", "7 settled canary"); w.set(a, "spent", "14") }},
-		"seen and not booked":    {"money", func(w *world) { delete(w.dump, "{f:0}:calls:"+jobA); w.set(a, "spent", "0") }},
-		"over budget":            {"money", func(w *world) { w.set(a, "budget", "6") }},
+		"a checkpoint of nobody":         {"checkpoints", func(w *world) { w.set("{f:0}:checkpoints:"+jobA, "2", "sum step_2 3500000 1\n{}") }},
+		"a checkpoint of another's work": {"checkpoints", func(w *world) { w.set("{f:0}:checkpoints:"+jobA, "2", "sum step_2 4500000 2\n{}") }},
+		"a checkpoint of no work":        {"checkpoints", func(w *world) { w.set("{f:0}:checkpoints:"+jobA, "2", "sum step_3 5500000 2\n{}") }},
+		"a step is left out":             {"checkpoints", func(w *world) { w.dump["{f:0}:events:"+jobA].Stream[5].Fields["data"] = `{"step":4}` }},
+		"an act without entry":           {"audit", func(w *world) { w.did(6*sec, 6*sec+1, history.Event{Op: "freeze", Reason: "torture f-1"}, nil) }},
+		"an entry without act":           {"audit", func(w *world) { w.entry(6*sec, "2", "freeze", "torture f-2") }},
+		"a gap in the numbers":           {"audit", func(w *world) { w.entry(6*sec, "3", "freeze", "otherwise") }},
+		"an order entered twice":         {"audit", func(w *world) { w.dump["{f:0}:audit"].Stream[0].Fields["order"] = "o2" }},
+		"spent and not booked":           {"money", func(w *world) { w.set(a, "spent", "8") }},
+		"settled and not seen":           {"money", func(w *world) { w.set("{f:0}:calls:"+jobA, "s1-c1@2.x#0", "7 settled canary"); w.set(a, "spent", "14") }},
+		"seen and not booked":            {"money", func(w *world) { delete(w.dump, "{f:0}:calls:"+jobA); w.set(a, "spent", "0") }},
+		"over budget":                    {"money", func(w *world) { w.set(a, "budget", "6") }},
 		"a lease is left": {"residue", func(w *world) {
 			w.dump["{f:0}:leases"] = history.Value{Type: "zset", Scores: map[string]string{"x": "1"}}
 		}},

@@ -83,14 +83,41 @@ func checkpoints(c *Case) {
 	for _, r := range c.sorted() {
 		for seq, text := range c.dump[c.key(r.partition, "checkpoints:"+r.id)].Hash {
 			head, _, _ := strings.Cut(text, "\n")
-			f := strings.Fields(head)
-			at := number(f[len(f)-2]) // and the number of the claim is behind it
+			f := strings.Fields(head) // sum, node, when, under which claim
+			if len(f) < 4 {
+				c.breach("job %s: checkpoint %s is %q", r.id, seq, head)
+				continue
+			}
+			at := c.told(f[2])
 			if !r.claimedAt(at) {
 				c.breach("job %s: checkpoint %s was written at %s, under no claim: %s", r.id, seq, seconds(at-r.created()), r.spans())
+			}
+			if step, cut := strings.CutPrefix(f[1], "step_"); cut && contains(r.f["input"], `"events":true`) && r.early(number(step), at, number(f[3])) {
+				c.breach("job %s: checkpoint %s, of step %s, was written at %s under claim %s, which had not done that step then",
+					r.id, seq, step, seconds(at-r.created()), f[3])
 			}
 		}
 		c.steps(r)
 	}
+}
+
+// early says whether a state holds a step that the claim it was written under did
+// only later, or never: somebody else's work came under its name. A claim that
+// did nothing may have saved what it began with.
+func (r *record) early(step, at, grant int64) bool {
+	n, first := int64(0), int64(0)
+	for _, e := range r.events {
+		switch {
+		case e.kind == "job.started":
+			n++
+		case e.kind != "step.done" || n != grant:
+		case int64(e.data.Step) == step:
+			return e.at > at
+		case first == 0:
+			first = int64(e.data.Step)
+		}
+	}
+	return first != 0 && first <= step
 }
 
 func (r *record) claimedAt(at int64) bool {

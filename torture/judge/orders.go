@@ -59,11 +59,11 @@ func (c *Case) frozen(p int) (out []span) {
 		switch {
 		case f["act"] == "freeze" || f["act"] == "kill-fleet" && f["freeze"] == "1":
 			if !closed {
-				out = append(out, span{number(f["at"]), never})
+				out = append(out, span{c.told(f["at"]), never})
 			}
 			closed = true
 		case f["act"] == "thaw" && closed:
-			out[len(out)-1].to = number(f["at"])
+			out[len(out)-1].to = c.told(f["at"])
 			closed = false
 		}
 	}

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rtfm-si/gavel/torture/history"
 )
@@ -18,6 +20,8 @@ type record struct {
 	f         map[string]string
 	events    []event
 	claims    []claim
+	// began and over are when it was submitted and ended.
+	began, over int64
 }
 
 // event is a line of a job's own stream.
@@ -44,8 +48,8 @@ type claim struct {
 
 func (r *record) state() string         { return r.f["state"] }
 func (r *record) seq() int64            { return number(r.f["seq"]) }
-func (r *record) ended() int64          { return number(r.f["ended_at"]) }
-func (r *record) created() int64        { return number(r.f["created_at"]) }
+func (r *record) ended() int64          { return r.over }
+func (r *record) created() int64        { return r.began }
 func (r *record) number(n string) int64 { return number(r.f[n]) }
 
 func number(s string) int64 {
@@ -134,8 +138,9 @@ func (c *Case) readRecords() {
 }
 
 func (c *Case) readJob(at place, fields map[string]string) {
-	r := &record{id: at.whom, partition: at.partition, f: fields, events: readEvents(c.dump[c.key(at.partition, "events:"+at.whom)])}
+	r := &record{id: at.whom, partition: at.partition, f: fields, events: c.readEvents(c.dump[c.key(at.partition, "events:"+at.whom)])}
 	r.claims = readClaims(r.events)
+	r.began, r.over = c.told(fields["created_at"]), c.told(fields["ended_at"])
 	c.jobs[r.id] = r
 	c.Figures.Outcomes[r.state()]++
 	c.Figures.Claims += len(r.claims)
@@ -143,14 +148,24 @@ func (c *Case) readJob(at place, fields map[string]string) {
 
 func (c *Case) readOrder(at place, h map[string]string) {
 	c.orders[at.whom] = append(c.orders[at.whom], &order{
-		id: at.whom, scope: h["scope"], owner: h["owner"], job: h["job"], partition: at.partition, at: number(h["at"]), h: number(h["h"]),
+		id: at.whom, scope: h["scope"], owner: h["owner"], job: h["job"], partition: at.partition, at: c.told(h["at"]), h: number(h["h"]),
 		quiesced: h["quiesced_at"] != "", tally: c.dump[c.key(at.partition, "tally:"+at.whom)].Hash,
 	})
 }
 
-func readEvents(v history.Value) (out []event) {
+// told is an instant that Redis told, had its clock not jumped: it does so by
+// whole hours, and a run is far shorter than one.
+func (c *Case) told(at string) int64 {
+	us, hour := number(at), time.Hour.Microseconds()
+	if us == 0 || len(c.events) == 0 {
+		return us
+	}
+	return us - int64(math.Round(float64(us-c.events[0].Wall)/float64(hour)))*hour
+}
+
+func (c *Case) readEvents(v history.Value) (out []event) {
 	for _, e := range v.Stream {
-		x := event{kind: e.Fields["type"], at: number(e.Fields["at"])}
+		x := event{kind: e.Fields["type"], at: c.told(e.Fields["at"])}
 		_ = json.Unmarshal([]byte(e.Fields["data"]), &x.data) // what is not there stays empty
 		out = append(out, x)
 	}

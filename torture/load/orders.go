@@ -3,7 +3,9 @@ package load
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -80,7 +82,7 @@ func (l *Load) order(ctx context.Context, p *person) {
 	case 7:
 		l.selectBatch(ctx, p)
 	case 8:
-		l.insist(ctx, p, post(p, "freeze", "/v1/fleet/freeze", history.Event{}, object{}))
+		l.Freeze(ctx)
 		l.Thaw(ctx)
 	case 9:
 		l.block(ctx, p)
@@ -108,6 +110,11 @@ func (l *Load) KillOwner(ctx context.Context) rig.Answer {
 		object{"scope": "owner", "owner": o, "confirm": rig.Name}))
 	l.watch(got)
 	return got
+}
+
+// Freeze closes the gate and kills nothing.
+func (l *Load) Freeze(ctx context.Context) rig.Answer {
+	return l.insist(ctx, l.admin, post(l.admin, "freeze", "/v1/fleet/freeze", history.Event{}, object{}))
 }
 
 // Thaw waits a little and opens the gate, if it is still the one that was seen.
@@ -240,14 +247,17 @@ func (l *Load) Mid(ctx context.Context, kill bool, dispatcher int) <-chan rig.An
 // KillHeldBy kills the jobs that a worker holds, and says how many orders were
 // accepted.
 func (l *Load) KillHeldBy(ctx context.Context, worker string) int {
-	ids, _, _ := l.live(ctx)
+	ids := l.rig.Redis.HeldBy(ctx, rig.Name, l.rig.Partitions, worker)
+	return l.Kill(ctx, slices.Collect(maps.Keys(ids)))
+}
+
+// Kill kills some jobs, one by one, and says how many orders were accepted.
+func (l *Load) Kill(ctx context.Context, ids []string) int {
 	took := 0
-	for _, j := range ids {
-		slot := fmt.Sprintf("{%s:%d}:", rig.Name, partition(j.id))
-		if l.rig.Redis.Admin.HGet(ctx, slot+"job:"+j.id, "worker").Val() != worker {
-			continue
-		}
-		if got := l.kill(ctx, l.admin, j); got.Type == history.OK {
+	for _, id := range ids {
+		slot := fmt.Sprintf("{%s:%d}:", rig.Name, partition(id))
+		owner := l.rig.Redis.Admin.HGet(ctx, slot+"job:"+id, "owner").Val()
+		if got := l.kill(ctx, l.admin, known{id: id, owner: owner}); got.Type == history.OK {
 			took++
 		}
 	}

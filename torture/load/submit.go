@@ -64,6 +64,9 @@ func (l *Load) input(p *person) (cost int, in object) {
 		"steps": 1 + p.draw(8), "step_ms": 10 + p.draw(250), "calls_per_step": 1 + p.draw(2), "call_micro_usd": cost,
 		"call_url": l.rig.Witness.URL(time.Duration(keep) * time.Millisecond), "checkpoint": p.draw(4) > 0, "events": true,
 	}
+	if keep > 0 { // it takes its time without more steps
+		in["steps"] = 1 + p.draw(3)
+	}
 	if p.draw(3) == 0 { // long and chatty: what is caught in the middle of something
 		in["steps"], in["step_ms"], in["call_url"] = 40+p.draw(80), 1+p.draw(20), l.rig.Witness.URL(0)
 	}

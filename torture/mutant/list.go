@@ -1,6 +1,9 @@
 package mutant
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // Mutant is a build with one thing wrong.
 type Mutant struct {
@@ -14,6 +17,9 @@ type Mutant struct {
 	Faults []string
 	// Slots is how many each worker has; 0 is the default.
 	Slots int
+	// Pace is how often each owner submits; 0 is the default. A slow one leaves
+	// workers room to take at once what another has lost.
+	Pace time.Duration
 }
 
 // All are the mutants.
@@ -30,12 +36,12 @@ func fences() []Mutant {
 		{
 			Name: "claim-not-compared", File: "internal/rediskit/lua/record.lua",
 			Patch:  []string{"return r and r.state == 'running' and r.worker == worker and r.epoch == epoch", "return r and r.state == 'running'"},
-			Caught: []string{"single", "claims", "checkpoints"}, Faults: []string{"link-requests-late", "worker-paused-long", "link-black-hole"},
+			Caught: []string{"checkpoints"}, Faults: []string{"writes-come-late"}, Pace: time.Second,
 		},
 		{
 			Name: "checkpoint-without-fence", File: "internal/execution/lua/checkpoint.lua",
 			Patch:  []string{"if not holds(r, A.worker, A.epoch) then", "if not r or A.worker == A.epoch then"},
-			Caught: []string{"checkpoints"}, Faults: []string{"link-requests-late", "worker-paused-long"},
+			Caught: []string{"checkpoints"}, Faults: []string{"writes-come-late"},
 		},
 	}
 }
@@ -70,7 +76,7 @@ func orders() []Mutant {
 			Patch: []string{
 				"\t\tif clock.Since(h.since) >= k.timing.Trust {\n\t\t\th.end", "\t\tif clock.Since(h.since) >= k.timing.Trust*1000 {\n\t\t\th.end",
 			},
-			Caught: []string{"single", "cut"}, Faults: []string{"link-black-hole", "link-requests-late"},
+			Caught: []string{"single"}, Faults: []string{"link-black-hole-over-calls"}, Pace: time.Second,
 		},
 		{
 			Name: "kill-by-hint-only", File: "internal/control/lua/order.lua",
@@ -93,7 +99,7 @@ func gates() []Mutant {
 		{
 			Name: "grant-ignores-freeze", File: "internal/lease/lua/grant.lua",
 			Patch:  []string{"if gate().frozen then", "if gate().frozen and A.worker == '' then"},
-			Caught: []string{"freeze"}, Faults: []string{"kill-storm", "worker-sigkill"}, Slots: 2,
+			Caught: []string{"freeze"}, Faults: []string{"freeze-under-load"}, Slots: 2,
 		},
 		{
 			Name: "submit-forgets-its-key", File: "internal/stream/lua/submit.lua",

@@ -1,8 +1,10 @@
 package nemesis
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,13 +52,14 @@ type Hand struct {
 	strikes atomic.Int64
 }
 
-// New makes a storm of the faults with those names, or of all.
-func New(r *rig.Rig, l *load.Load, seed uint64, names []string) (*Storm, error) {
+// New makes a storm of the faults with those names, or of all, without some.
+func New(r *rig.Rig, l *load.Load, seed uint64, names, without []string) (*Storm, error) {
 	log, err := r.Log("nemesis")
 	if err != nil {
 		return nil, err
 	}
-	a, b := &Hand{deck: pick(Doors(), names)}, &Hand{deck: pick(Workers(), names)}
+	but := func(n Nemesis) bool { return slices.Contains(without, n.Name) }
+	a, b := &Hand{deck: slices.DeleteFunc(pick(Doors(), names), but)}, &Hand{deck: slices.DeleteFunc(pick(Workers(), names), but)}
 	a.other, b.other = b, a
 	return &Storm{rig: r, load: l, log: log, seed: seed, Calm: 1200 * time.Millisecond, hands: []*Hand{a, b}}, nil
 }
@@ -76,7 +79,7 @@ func pick(from []Nemesis, names []string) (out []Nemesis) {
 }
 
 // Doors are the faults of the first hand, Workers those of the second.
-func Doors() []Nemesis { return append(ofRedis(), ofDoors()...) }
+func Doors() []Nemesis { return slices.Concat(ofRedis(), ofHosts(), ofDoors()) }
 
 // Workers are the faults of the second hand.
 func Workers() []Nemesis { return append(ofWorkers(), ofLinks()...) }
@@ -168,6 +171,9 @@ func (s *Storm) Heal(ctx context.Context) {
 		_ = m.Continue() // it may have ended
 		s.raise(m)
 	}
+	for _, m := range append(append([]*rig.Member{}, s.rig.Workers...), s.rig.Dispatchers...) {
+		_ = m.Spare(0) // it may have ended
+	}
 	s.rig.Redis.Admin.ConfigSet(ctx, "maxmemory", "0")
 }
 
@@ -189,12 +195,21 @@ func (s *Strike) between(low, high time.Duration) time.Duration {
 
 func (s *Strike) worker() *rig.Member { return s.Rig.Workers[s.IntN(len(s.Rig.Workers))] }
 
+// busiest is the worker that holds the most jobs.
+func (s *Strike) busiest(ctx context.Context) *rig.Member {
+	most := map[string]int{}
+	for _, by := range s.Rig.Redis.HeldBy(ctx, rig.Name, s.Rig.Partitions, "") {
+		most[by]++
+	}
+	return slices.MaxFunc(s.Rig.Workers, func(a, b *rig.Member) int { return cmp.Compare(most[a.Name()], most[b.Name()]) })
+}
+
 // held counts the jobs that a worker holds now.
 func (s *Strike) held(ctx context.Context, m *rig.Member) int64 {
-	return int64(s.Rig.Redis.HeldBy(ctx, rig.Name, s.Rig.Partitions, m.Name()))
+	return int64(len(s.Rig.Redis.HeldBy(ctx, rig.Name, s.Rig.Partitions, m.Name())))
 }
 
 // running counts the jobs that anybody holds now.
 func (s *Strike) running(ctx context.Context) int64 {
-	return int64(s.Rig.Redis.HeldBy(ctx, rig.Name, s.Rig.Partitions, ""))
+	return int64(len(s.Rig.Redis.HeldBy(ctx, rig.Name, s.Rig.Partitions, "")))
 }

@@ -13,5 +13,6 @@
 //	workers.go what happens to workers
 //	links.go   what happens between a worker and Redis
 //	redis.go   what happens to Redis
+//	host.go    what happens to its host and its file, and by its operator
 //	doors.go   what happens to dispatchers, the witness, and by people
 package nemesis

@@ -23,6 +23,8 @@ func ofLinks() []Nemesis {
 		{"only-money-passes", "packets held", deaf(rig.ControlStream, rig.Renewals)},
 		{"kill-over-slow-links", "replies slowed", slowKill},
 		{"worker-reply-lost", "replies lost", loseWorkers},
+		{"writes-come-late", "writes delivered late", lateWrites},
+		{"link-black-hole-over-calls", "calls under way", holeOverCalls},
 	}
 }
 
@@ -72,23 +74,89 @@ func deaf(words ...string) func(context.Context, *Strike) int64 {
 	}
 }
 
-// slowKill kills all while every reply to a worker is slower than a permit is
-// good for.
+// slowKill kills all while every reply about money is slower than a permit is
+// good for, and the workers hear of the order neither on their stream nor from a
+// renewal: nothing but a permit's age is between the order and the next call.
 func slowKill(ctx context.Context, s *Strike) int64 {
 	var n int64
+	set := func(held bool) {
+		for _, m := range s.Rig.Workers {
+			m.Link.Set(rig.Mode{
+				Latency: 900 * time.Millisecond, Only: []string{rig.ControlStream, rig.Renewals}, HoldRequests: held, HoldReplies: held,
+			})
+		}
+	}
 	for _, m := range s.Rig.Workers {
 		n -= m.Link.Bites().Slowed
-		m.Link.Set(rig.Mode{Latency: s.between(700*time.Millisecond, 950*time.Millisecond)})
 	}
 	for range 2 {
-		pause(ctx, s.between(rig.Trust, rig.Take))
+		set(false)
+		pause(ctx, s.between(rig.Take, rig.Take+rig.Trust))
+		set(true)
+		pause(ctx, s.between(0, 50*time.Millisecond))
 		s.Load.KillAll(ctx, false)
+		pause(ctx, rig.Trust)
 	}
 	for _, m := range s.Rig.Workers {
 		m.Link.Set(rig.Mode{})
 		n += m.Link.Bites().Slowed
 	}
 	return n
+}
+
+// lateWrites keeps what a worker writes about its jobs on the way until they are
+// its own no longer, or others have taken them, lets it come then, and ends the
+// jobs soon after, so that what a late write has spoilt is still to be seen.
+func lateWrites(ctx context.Context, s *Strike) int64 {
+	m := s.busiest(ctx)
+	n := -m.Link.Bites().Late
+	m.Link.Set(rig.Mode{Matching: [][]string{{":checkpoints:"}, {":events:"}}[s.IntN(2)]})
+	pause(ctx, s.between(50*time.Millisecond, 250*time.Millisecond))
+	m.Link.Set(rig.Mode{HoldRequests: true, HoldReplies: true})
+	held := s.Rig.Redis.HeldBy(ctx, rig.Name, s.Rig.Partitions, m.Name())
+	lost := s.lost(ctx, held, s.IntN(2) == 0)
+	m.Link.Set(rig.Mode{})
+	pause(ctx, s.between(20*time.Millisecond, 120*time.Millisecond))
+	n += m.Link.Bites().Late
+	s.Load.Kill(ctx, lost)
+	if len(lost) == 0 {
+		return 0 // what came late was no stranger's
+	}
+	return n
+}
+
+// lost waits until some of the jobs that a worker held are not its own, or are
+// another's, and says which.
+func (s *Strike) lost(ctx context.Context, held map[string]string, taken bool) (ids []string) {
+	for range 150 {
+		if len(held) == 0 {
+			break
+		}
+		now := s.Rig.Redis.HeldBy(ctx, rig.Name, s.Rig.Partitions, "")
+		for id, was := range held {
+			if by := now[id]; by != was && (by != "" || !taken && s.Rig.Redis.State(ctx, rig.Name, id) == "queued") {
+				ids = append(ids, id)
+			}
+		}
+		if len(ids) > 0 || !pause(ctx, 20*time.Millisecond) {
+			break
+		}
+	}
+	return ids
+}
+
+// holeOverCalls cuts a worker off while its calls go on for longer than anybody
+// waits for it.
+func holeOverCalls(ctx context.Context, s *Strike) int64 {
+	m := s.worker()
+	n := -s.Rig.Witness.Troubled.Load()
+	s.Rig.Witness.MisbehaveTo(m.Name(), rig.Hang)
+	pause(ctx, s.between(200*time.Millisecond, 500*time.Millisecond))
+	m.Link.Set(rig.Mode{HoldRequests: true, HoldReplies: true})
+	pause(ctx, 2*rig.Take+rig.Renew)
+	m.Link.Set(rig.Mode{})
+	s.Rig.Witness.Misbehave(rig.None)
+	return n + s.Rig.Witness.Troubled.Load()
 }
 
 // answers are the requests of a worker whose replies are worth losing.

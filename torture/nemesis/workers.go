@@ -18,9 +18,43 @@ func ofWorkers() []Nemesis {
 			return s.stopWorker(ctx, rig.Take+rig.Renew, 2*rig.Take)
 		}},
 		{"worker-paused-under-kill", "orders accepted meanwhile", pausedUnderKill},
+		{"process-without-descriptors", "descriptors too many", noDescriptors},
+		{"worker-throttled", "slices without a processor", throttled},
 		{"workers-rolling-restart", "jobs they held", rolling},
 		{"workers-sigterm-storm", "jobs they held", termStorm},
 	}
+}
+
+// noDescriptors has a process open no file or connection any more, and ends those
+// to Redis that it has.
+func noDescriptors(ctx context.Context, s *Strike) int64 {
+	m := append(append([]*rig.Member{}, s.Rig.Workers...), s.Rig.Dispatchers...)[s.IntN(len(s.Rig.Workers)+len(s.Rig.Dispatchers))]
+	most := 9 + s.IntN(8)
+	n := m.Descriptors() - most
+	if m.Spare(uint64(most)) != nil {
+		return 0
+	}
+	m.Link.Set(rig.Mode{Down: true, Reset: s.IntN(2) == 0})
+	m.Link.Set(rig.Mode{})
+	pause(ctx, s.between(300*time.Millisecond, rig.Take))
+	_ = m.Spare(0) // it may have ended
+	return int64(n)
+}
+
+// throttled leaves a worker a tenth of a processor, in slices as the kernel deals
+// them out under a quota.
+func throttled(ctx context.Context, s *Strike) int64 {
+	m := s.worker()
+	var n int64
+	for end := time.Now().Add(s.between(rig.Trust, rig.Take)); time.Now().Before(end); n++ {
+		_ = m.Pause()
+		pause(ctx, 90*time.Millisecond)
+		_ = m.Continue()
+		if !pause(ctx, 10*time.Millisecond) {
+			break
+		}
+	}
+	return n
 }
 
 func killWorker(ctx context.Context, s *Strike) int64 {

@@ -11,6 +11,8 @@
 //	rig.go      the fleet: who there is, what they are told
 //	process.go  a binary that runs
 //	redis.go    the Redis, what is done to it, what it holds
+//	host.go     its clock, its file and its disk; limits of processes
+//	shim/       what moves its clock
 //	link.go     a link that fails on command
 //	pump.go     one direction of one of its connections
 //	witness.go  the outsider

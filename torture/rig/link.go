@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -18,7 +19,11 @@ type Mode struct {
 	// words; what is held stays so while the mode lasts.
 	HoldRequests, HoldReplies bool
 	Only                      []string
-	// Latency delays every reply; Rate, bytes per second, slows both ways.
+	// Matching keeps each request that has one of the words, whatever the connection
+	// carried before: a write waits on its way, and what comes first is done.
+	Matching []string
+	// Latency delays every reply, but on the connections that Only names; Rate,
+	// bytes per second, slows both ways.
 	Latency time.Duration
 	Rate    int
 }
@@ -70,7 +75,9 @@ func newLink(upstream string) (*Link, error) {
 }
 
 // URL is the end for the process.
-func (l *Link) URL() string { return "redis://" + l.listener.Addr().String() + "/0" }
+func (l *Link) URL() string {
+	return "redis://" + User + ":" + Password + "@" + l.listener.Addr().String() + "/0"
+}
 
 // Bites says what the link has done so far.
 func (l *Link) Bites() Bites {
@@ -196,6 +203,15 @@ func (c *conn) concerns(m Mode) bool {
 		}
 	}
 	return false
+}
+
+// keeps says whether a mode is after this very request.
+func (m Mode) keeps(request []byte) bool {
+	if len(m.Matching) == 0 {
+		return false
+	}
+	low := bytes.ToLower(request)
+	return slices.ContainsFunc(m.Matching, func(w string) bool { return bytes.Contains(low, []byte(w)) })
 }
 
 // shut ends the link and waits for all of it.

@@ -13,7 +13,7 @@ func (c *conn) requests() {
 		n, err := c.client.Read(buf)
 		if n > 0 {
 			c.saw(buf[:n])
-			c.hold(func(m Mode) bool { return m.HoldRequests })
+			c.hold(func(m Mode) bool { return m.HoldRequests && c.concerns(m) || m.keeps(buf[:n]) })
 			if !c.write(c.server, buf[:n]) {
 				return
 			}
@@ -34,7 +34,7 @@ func (c *conn) replies() {
 			if c.loses() {
 				return
 			}
-			c.hold(func(m Mode) bool { return m.HoldReplies })
+			c.hold(func(m Mode) bool { return m.HoldReplies && c.concerns(m) })
 			c.delay()
 			if !c.write(c.client, buf[:n]) {
 				return
@@ -50,7 +50,7 @@ func (c *conn) replies() {
 func (c *conn) hold(held func(Mode) bool) {
 	for first := true; ; first = false {
 		m, changed := c.l.now()
-		if m.Down || !held(m) || !c.concerns(m) {
+		if m.Down || !held(m) {
 			if !first {
 				c.l.bite(func(b *Bites) { b.Late++ })
 			}
@@ -65,7 +65,7 @@ func (c *conn) hold(held func(Mode) bool) {
 
 func (c *conn) delay() {
 	m, changed := c.l.now()
-	if m.Latency == 0 {
+	if m.Latency == 0 || len(m.Only) > 0 && c.concerns(m) {
 		return
 	}
 	c.l.bite(func(b *Bites) { b.Slowed++ })

@@ -19,11 +19,18 @@ import (
 	"github.com/rtfm-si/gavel/torture/history"
 )
 
+// User and Password are what the fleet's processes have for Redis.
+const (
+	User     = "fleet"
+	Password = "of-the-fleet"
+)
+
 // Redis is a redis-server with an append-only file, and an administrator's
 // connection to it that no fault strikes.
 type Redis struct {
 	dir, bin string
 	addr     string
+	host     *host
 	Admin    *redis.Client
 
 	mu   sync.Mutex
@@ -43,8 +50,8 @@ func startRedis(ctx context.Context, dir string) (*Redis, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Redis{dir: data, bin: bin, addr: addr}
-	r.Admin = redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1, ContextTimeoutEnabled: true, ReadTimeout: 5 * time.Second})
+	r := &Redis{dir: data, bin: bin, addr: addr, host: newHost(dir)}
+	r.Admin = redis.NewClient(&redis.Options{Addr: addr, Username: "admin", Password: "any", MaxRetries: -1, ContextTimeoutEnabled: true, ReadTimeout: 5 * time.Second})
 	return r, r.Start(ctx)
 }
 
@@ -66,7 +73,10 @@ func freeAddr() (string, error) {
 func (r *Redis) Start(ctx context.Context) error {
 	_, port, _ := net.SplitHostPort(r.addr)
 	cmd := exec.Command(r.bin, "--port", port, "--bind", "127.0.0.1", "--dir", r.dir, "--save", "",
-		"--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction", "--protected-mode", "no")
+		"--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction", "--protected-mode", "no",
+		"--user", "admin", "on", "nopass", "~*", "&*", "+@all", "--user", "default", "off", "~*", "&*", "+@all",
+		"--user", User, "on", ">"+Password, "~*", "&*", "+@all")
+	cmd.Env = append(os.Environ(), r.host.env...)
 	p, err := launch(filepath.Dir(r.dir)+"/logs", "redis", "Ready to accept connections", cmd)
 	if err != nil {
 		return err
@@ -101,20 +111,27 @@ func (r *Redis) Kill() { r.process().kill() }
 // Signal sends SIGSTOP or SIGCONT.
 func (r *Redis) Signal(sig syscall.Signal) error { return r.process().signal(sig) }
 
-// HeldBy counts the jobs that a worker has a lease on.
-func (r *Redis) HeldBy(ctx context.Context, fleet string, partitions int, worker string) int {
+// HeldBy are the jobs that a worker has a lease on, with no worker those that
+// anybody has, each with who has it.
+func (r *Redis) HeldBy(ctx context.Context, fleet string, partitions int, worker string) map[string]string {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	n := 0
+	held := map[string]string{}
 	for p := range partitions {
 		slot := fmt.Sprintf("{%s:%d}:", fleet, p)
 		for _, id := range r.Admin.ZRange(ctx, slot+"leases", 0, -1).Val() {
-			if worker == "" || r.Admin.HGet(ctx, slot+"job:"+id, "worker").Val() == worker {
-				n++
+			if by := r.Admin.HGet(ctx, slot+"job:"+id, "worker").Val(); worker == "" || by == worker {
+				held[id] = by
 			}
 		}
 	}
-	return n
+	return held
+}
+
+// State is what a job's record says.
+func (r *Redis) State(ctx context.Context, fleet, id string) string {
+	partition, _ := strconv.ParseUint(id[max(0, len(id)-2):], 16, 8)
+	return r.Admin.HGet(ctx, fmt.Sprintf("{%s:%d}:job:%s", fleet, partition, id), "state").Val()
 }
 
 // Info is a number of INFO, 0 when it is not there.

@@ -42,6 +42,7 @@ type Witness struct {
 	server  *http.Server
 	addr    string
 	trouble atomic.Value
+	whom    atomic.Value // the one process that it misbehaves to; "" for all
 	// Troubled counts the calls that were misbehaved to, Open those under way.
 	Troubled atomic.Int64
 	Open     atomic.Int64
@@ -70,7 +71,7 @@ func newWitness(log *history.Log, whose func(inode string) string) (*Witness, er
 		return nil, fmt.Errorf("the witness: %w", err)
 	}
 	w := &Witness{log: log, addr: ln.Addr().String()}
-	w.trouble.Store(None)
+	w.Misbehave(None)
 	w.server = &http.Server{
 		Handler: http.HandlerFunc(w.answer), ReadHeaderTimeout: time.Minute,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
@@ -91,7 +92,13 @@ func (w *Witness) URL(keep time.Duration) string {
 }
 
 // Misbehave changes how calls are answered from now on.
-func (w *Witness) Misbehave(t Trouble) { w.trouble.Store(t) }
+func (w *Witness) Misbehave(t Trouble) { w.MisbehaveTo("", t) }
+
+// MisbehaveTo changes how the calls of one worker are answered from now on.
+func (w *Witness) MisbehaveTo(worker string, t Trouble) {
+	w.whom.Store(worker)
+	w.trouble.Store(t)
+}
 
 func (w *Witness) answer(rw http.ResponseWriter, r *http.Request) {
 	w.Open.Add(1)
@@ -107,7 +114,7 @@ func (w *Witness) answer(rw http.ResponseWriter, r *http.Request) {
 	}
 	e = w.log.AddAt(came, e)
 	_, _ = io.Copy(io.Discard, r.Body)
-	status, left := w.treat(rw, r)
+	status, left := w.treat(rw, r, worker)
 	e.Type, e.Status, e.Class = history.OK, status, ""
 	if left {
 		e.Type, e.Class = history.Info, "left"
@@ -116,8 +123,11 @@ func (w *Witness) answer(rw http.ResponseWriter, r *http.Request) {
 }
 
 // treat answers a call, or not; it says with what, and whether the caller left.
-func (w *Witness) treat(rw http.ResponseWriter, r *http.Request) (status int, left bool) {
+func (w *Witness) treat(rw http.ResponseWriter, r *http.Request, worker string) (status int, left bool) {
 	t, _ := w.trouble.Load().(Trouble)
+	if whom, _ := w.whom.Load().(string); whom != "" && whom != worker {
+		t = None
+	}
 	if t != None {
 		w.Troubled.Add(1)
 	}
