@@ -51,6 +51,10 @@ type Worker struct {
 	// again, LeaseLeft when they may be taken from it.
 	TrustLeft float64 `json:"trust_left_seconds"`
 	LeaseLeft float64 `json:"lease_left_seconds"`
+	// Checkpoints is where it keeps the states of jobs. Elsewhere: that is another
+	// store than the one the dispatcher that answered looks in.
+	Checkpoints string `json:"checkpoints,omitzero"`
+	Elsewhere   bool   `json:"checkpoints_elsewhere,omitzero"`
 }
 
 // Loss is a gate that lost data. Look at what was lost, then [Client.Adopt] it.
@@ -71,13 +75,18 @@ type Fleet struct {
 	Missing []int `json:"missing_partitions,omitzero"`
 	// Durability is what the dispatcher that answered promises of what it accepts:
 	// "local", Redis has it, or "replicated", all its replicas have it too.
-	Durability string          `json:"durability"`
-	Gate       Gate            `json:"gate"`
-	Slots      int             `json:"slots"`
-	Workers    []Worker        `json:"workers"`
-	Jobs       map[State]int64 `json:"jobs"` // live ones
-	OpenOrders []string        `json:"open_orders"`
-	Breaker    Breaker         `json:"breaker"`
+	Durability string   `json:"durability"`
+	Gate       Gate     `json:"gate"`
+	Slots      int      `json:"slots"`
+	Workers    []Worker `json:"workers"`
+	// Unlisted is how many workers there are beyond those in Workers, which are the
+	// longest silent: no number here counts what they say.
+	Unlisted int `json:"workers_unlisted,omitzero"`
+	// Checkpoints is where the dispatcher that answered looks for states.
+	Checkpoints string          `json:"checkpoints,omitzero"`
+	Jobs        map[State]int64 `json:"jobs"` // live ones
+	OpenOrders  []string        `json:"open_orders"`
+	Breaker     Breaker         `json:"breaker"`
 	// At is when this was seen, on the dispatcher's clock.
 	At time.Time `json:"at,omitzero"`
 	// NoProgress is how many running jobs showed no sign of life for more than

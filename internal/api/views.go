@@ -250,6 +250,9 @@ type workerView struct {
 	NoProgress int     `json:"no_progress" doc:"Running jobs without a sign of life for more than two minutes"`
 	TrustLeft  float64 `json:"trust_left_seconds" doc:"How long it may act on its leases unless it beats again, as far as this dispatcher has watched"`
 	LeaseLeft  float64 `json:"lease_left_seconds" doc:"When its jobs may be taken or fenced unless it beats again"`
+
+	Checkpoints string `json:"checkpoints,omitempty" doc:"Where it keeps the states of jobs"`
+	Elsewhere   bool   `json:"checkpoints_elsewhere,omitempty" doc:"That is another store than the one the dispatcher that answers looks in: what one keeps the other does not find"`
 }
 
 type fleetView struct {
@@ -260,6 +263,8 @@ type fleetView struct {
 	Gate       gateView         `json:"gate"`
 	Slots      int              `json:"slots"`
 	Workers    []workerView     `json:"workers"`
+	Unlisted   int              `json:"workers_unlisted,omitempty" doc:"How many workers there are beyond those listed, which are the longest silent: no number here counts what they say"`
+	Store      string           `json:"checkpoints,omitempty" doc:"Where the dispatcher that answers looks for the states of jobs"`
 	Jobs       map[string]int64 `json:"jobs" doc:"Live jobs by state"`
 	OpenOrders []string         `json:"open_orders" doc:"Orders not yet quiesced"`
 	Losses     []lossView       `json:"losses,omitempty" doc:"Gates that do not know what the dispatcher that answers has seen of them: Redis lost data"`
@@ -283,14 +288,14 @@ type lossView struct {
 func viewFleet(f job.Fleet) fleetView {
 	v := fleetView{
 		Name: f.Name, Partitions: f.Partitions, Missing: f.Missing, Durability: cmp.Or(f.Durability, local), Gate: viewGate(f.Gate), Slots: f.Slots,
-		Workers: []workerView{}, Jobs: map[string]int64{}, OpenOrders: []string{}, Breaker: viewBreaker(f.Breaker),
+		Workers: []workerView{}, Unlisted: f.Unlisted, Store: f.Store, Jobs: map[string]int64{}, OpenOrders: []string{}, Breaker: viewBreaker(f.Breaker),
 		At: at(f.At), NoProgress: f.NoProgress, QueuedOldest: f.QueuedOldest.Seconds(), Reclaimed: f.Reclaimed,
 		ControlLag: f.ControlLag.Seconds(), Redis: f.RedisTook.Seconds(),
 	}
 	for _, w := range f.Workers {
 		v.Workers = append(v.Workers, workerView{
 			w.ID, w.Host, w.Version, w.Slots, w.Running, w.Deaf, texts(w.DeafJobs), w.Draining, w.Lost, at(w.StartedAt), w.Silent.Seconds(), at(w.SeenAt),
-			w.NoProgress, w.TrustLeft.Seconds(), w.LeaseLeft.Seconds(),
+			w.NoProgress, w.TrustLeft.Seconds(), w.LeaseLeft.Seconds(), w.Store, w.Elsewhere,
 		})
 	}
 	for _, l := range f.Losses {

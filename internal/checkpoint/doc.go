@@ -36,5 +36,6 @@
 //
 //	checkpoint.go  packing and unpacking
 //	outside.go     the store, and states in it
+//	mark.go        which store this is
 //	sweep.go       what no record names
 package checkpoint

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/rtfm-si/gavel/internal/job"
@@ -43,12 +44,32 @@ type Outside struct {
 	Store Store
 	// Fleet names the part of the store that is this fleet's.
 	Fleet string
+	// Place is where the store is, in the words of the settings.
+	Place string
 	// Within bounds one call of the store; 0 means 10 s.
 	Within time.Duration
+	// Told, when set, is told of every call (put, get, remove, list) that the store
+	// answered, or did not although its caller was still waiting.
+	Told func(call string, took time.Duration, err error)
+
+	mark atomic.Pointer[string]
 }
 
-func (o *Outside) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, cmp.Or(o.Within, 10*time.Second))
+// call makes one call of the store, bounded, and tells of it.
+func (o *Outside) call(ctx context.Context, name string, do func(context.Context) error) error {
+	cctx, cancel := context.WithTimeout(ctx, cmp.Or(o.Within, 10*time.Second))
+	defer cancel()
+	began := time.Now()
+	err := do(cctx)
+	if o.Told == nil || err != nil && ctx.Err() != nil {
+		return err
+	}
+	said := err
+	if errors.Is(err, ErrGone) {
+		said = nil // it answered
+	}
+	o.Told(name, time.Since(began), said)
+	return err
 }
 
 // prefix begins the names of a job's states, or of all of the fleet's.
@@ -72,9 +93,7 @@ type Packed struct {
 // is written over.
 func (o *Outside) Put(ctx context.Context, id job.ID, by string, p Packed) (string, error) {
 	name := fmt.Sprintf("%s%d-%s-%.16s", o.prefix(id), p.Seq, Word(strings.ReplaceAll(by, "/", "+")), p.Sum)
-	cctx, cancel := o.bound(ctx)
-	defer cancel()
-	if err := o.Store.Put(cctx, name, p.Data); err != nil {
+	if err := o.call(ctx, "put", func(ctx context.Context) error { return o.Store.Put(ctx, name, p.Data) }); err != nil {
 		return "", fmt.Errorf("%w: keep checkpoint %d: %w", ErrAway, p.Seq, err)
 	}
 	return strconv.Itoa(len(p.Data)) + " " + name, nil
@@ -92,9 +111,11 @@ func (o *Outside) Read(ctx context.Context, seq, stored string) (job.Kept, error
 	case o == nil:
 		return h.kept, fmt.Errorf("%w: checkpoint %s is kept at %s, and this process was given no --checkpoints", ErrAway, seq, h.place)
 	}
-	cctx, cancel := o.bound(ctx)
-	defer cancel()
-	data, err := o.Store.Get(cctx, h.place)
+	var data []byte
+	err := o.call(ctx, "get", func(ctx context.Context) (err error) {
+		data, err = o.Store.Get(ctx, h.place)
+		return err
+	})
 	switch {
 	case errors.Is(err, ErrGone):
 		return h.kept, fmt.Errorf("%w: %s: %w", ErrDamaged, h.place, err)
@@ -174,9 +195,7 @@ func (o *Outside) Drop(ctx context.Context, place string) error {
 	if !sized {
 		name = place
 	}
-	cctx, cancel := o.bound(ctx)
-	defer cancel()
-	if err := o.Store.Remove(cctx, name); err != nil {
+	if err := o.call(ctx, "remove", func(ctx context.Context) error { return o.Store.Remove(ctx, name) }); err != nil {
 		return fmt.Errorf("%w: remove %s: %w", ErrAway, name, err)
 	}
 	return nil
@@ -192,11 +211,9 @@ func (o *Outside) Forget(ctx context.Context, id job.ID) error {
 
 func (o *Outside) each(ctx context.Context, prefix string, do func(name string) error) error {
 	for after := ""; ; {
-		cctx, cancel := o.bound(ctx)
-		names, err := o.Store.List(cctx, prefix, after, page)
-		cancel()
+		names, err := o.list(ctx, prefix, after, page)
 		if err != nil {
-			return fmt.Errorf("%w: list %s: %w", ErrAway, prefix, err)
+			return err
 		}
 		for _, name := range names {
 			if err := do(name); err != nil {
@@ -208,6 +225,17 @@ func (o *Outside) each(ctx context.Context, prefix string, do func(name string) 
 		}
 		after = names[len(names)-1]
 	}
+}
+
+func (o *Outside) list(ctx context.Context, prefix, after string, limit int) (names []string, err error) {
+	err = o.call(ctx, "list", func(ctx context.Context) (err error) {
+		names, err = o.Store.List(ctx, prefix, after, limit)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%w: list %s: %w", ErrAway, prefix, err)
+	}
+	return names, nil
 }
 
 // Place is where a stored checkpoint's state is, "" when it is behind its line.

@@ -135,6 +135,76 @@ func TestAStoreThatIsAwayIsNotTakenForAnEmptyOne(t *testing.T) {
 	})
 }
 
+// Whoever sees the same store reads the same mark, whatever it is called there;
+// another store, an empty one in the same place included, has another.
+func TestAStoreIsKnownByItsMark(t *testing.T) {
+	inStores(t, func(t *testing.T, s checkpoint.Store, _ func()) {
+		ctx := t.Context()
+		see := func(fleet, place string) *checkpoint.Outside {
+			o := &checkpoint.Outside{Store: s, Fleet: fleet, Place: place}
+			require.NoError(t, o.Recognise(ctx))
+			return o
+		}
+		a, b := see("f", "dir:/a"), see("f", "dir:/mnt/a")
+		require.NotEmpty(t, a.Named().Mark)
+		require.Equal(t, a.Named().Mark, b.Named().Mark)
+		require.False(t, a.Named().Other(b.Named()))
+		require.Equal(t, "dir:/mnt/a", b.Named().Place)
+		require.NotEqual(t, a.Named().Mark, see("g", "dir:/a").Named().Mark)
+		redis := (*checkpoint.Outside)(nil)
+		require.True(t, redis.Named().Other(a.Named()))
+		require.False(t, redis.Named().Other(redis.Named()))
+		require.False(t, a.Named().Other(job.Store{}), "who does not say keeps it nowhere else")
+
+		// Two that find the store empty at the same moment each leave a mark.
+		require.NoError(t, s.Put(ctx, "f/store-00000", []byte("x")))
+		require.NoError(t, a.Recognise(ctx))
+		require.NoError(t, b.Recognise(ctx))
+		require.Equal(t, "00000", a.Named().Mark)
+		require.Equal(t, a.Named().Mark, b.Named().Mark)
+
+		n, err := (&checkpoint.Sweeper{Outside: a, Records: &records{}, For: time.Nanosecond}).Sweep(ctx, time.Now())
+		require.NoError(t, err)
+		require.Zero(t, n)
+	})
+}
+
+func TestEveryCallOfAStoreIsTold(t *testing.T) {
+	inStores(t, func(t *testing.T, s checkpoint.Store, away func()) {
+		ctx := t.Context()
+		told, failed := map[string]int{}, map[string]int{}
+		o := &checkpoint.Outside{Store: s, Fleet: "f", Within: time.Second, Told: func(call string, _ time.Duration, err error) {
+			if told[call]++; err != nil {
+				failed[call]++
+			}
+		}}
+		packed, sum, err := checkpoint.Pack([]byte("a state"))
+		require.NoError(t, err)
+		place, err := o.Put(ctx, anID, "1.x", checkpoint.Packed{Seq: 1, Sum: sum, Data: packed})
+		require.NoError(t, err)
+		stored := sum + " node 0 1 " + place + "\n"
+		_, err = o.Read(ctx, "1", stored)
+		require.NoError(t, err)
+		require.NoError(t, o.Forget(ctx, anID))
+		_, err = o.Read(ctx, "1", stored)
+		require.ErrorIs(t, err, checkpoint.ErrDamaged)
+		require.Equal(t, map[string]int{"put": 1, "get": 2, "list": 1, "remove": 1}, told)
+		require.Empty(t, failed, "a state that is gone is an answer")
+
+		away()
+		_, err = o.Put(ctx, anID, "1.x", checkpoint.Packed{Seq: 2, Sum: sum, Data: packed})
+		require.ErrorIs(t, err, checkpoint.ErrAway)
+		_, err = o.Read(ctx, "1", stored)
+		require.ErrorIs(t, err, checkpoint.ErrAway)
+		require.Equal(t, map[string]int{"put": 1, "get": 1}, failed)
+		gone, cancel := context.WithCancel(ctx)
+		cancel()
+		_, err = o.Read(gone, "1", stored)
+		require.Error(t, err)
+		require.Equal(t, 1, failed["get"], "nobody waited for this one")
+	})
+}
+
 func TestACheckSaysWhatIsWrong(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))

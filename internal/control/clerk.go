@@ -234,3 +234,27 @@ func (k Clerk) buryThese(ctx context.Context, p int, presence *presence, rows []
 		}
 	}
 }
+
+// Fence ends the jobs under an order whose leases are ripe, looking at limit of
+// them per call until it has seen all. ok is false when the server is not the
+// one that was watched.
+func (c *Redis) Fence(ctx context.Context, p int, ripe job.Ripe, limit int) (fenced []job.Reclaimed, ok bool, err error) {
+	for skip, looked := 0, limit; looked == limit; {
+		reply, err := c.call(ctx, "fence", rediskit.Place{Slot: c.partitions.Slot(p)}, rediskit.Args{
+			"reaper": ripe.Sampler, "nonce": ripe.Nonce, "run_id": ripe.RunID, "before": ripe.Before,
+			"skip": skip, "limit": limit,
+		})
+		if err != nil || reply.Word == "other_server" {
+			return fenced, false, err
+		}
+		looked = int(reply.Int(0))
+		skip += looked
+		for i := 1; i < len(reply.Rest); i++ {
+			if v := rediskit.Texts(reply.List(i)); len(v) == 3 {
+				fenced = append(fenced, job.Reclaimed{ID: job.ID(v[0]), Worker: v[1], State: job.Killed})
+				skip--
+			}
+		}
+	}
+	return fenced, true, nil
+}

@@ -63,14 +63,16 @@ type row struct {
 	// DeafJobs names some of the deaf.
 	DeafJobs []job.ID `json:"deaf_jobs"`
 	// NoProgress, Reclaimed and Lag are counted by the worker itself.
-	NoProgress int   `json:"no_progress"`
-	Reclaimed  int64 `json:"reclaimed"`
-	Lag        int64 `json:"lag"`
-	Trust      int64 `json:"trust"`
-	Lost       bool  `json:"lost"`
-	Drain      bool  `json:"draining"`
-	Started    int64 `json:"started"`
-	At         int64 `json:"at"`
+	NoProgress int    `json:"no_progress"`
+	Reclaimed  int64  `json:"reclaimed"`
+	Lag        int64  `json:"lag"`
+	Trust      int64  `json:"trust"`
+	Lost       bool   `json:"lost"`
+	Drain      bool   `json:"draining"`
+	Started    int64  `json:"started"`
+	At         int64  `json:"at"`
+	Store      string `json:"store"`
+	Mark       string `json:"store_mark"`
 }
 
 // View is the fleet as it is now. A worker takes from every partition, so it is
@@ -84,7 +86,7 @@ func (c *Redis) View(ctx context.Context) (job.Fleet, error) {
 	}
 	f := job.Fleet{
 		Durability: c.run.Durability.String(), Name: c.partitions.Fleet, Partitions: c.partitions.Count, Gate: gate, Jobs: map[job.State]int64{},
-		Losses: c.Losses(), At: asked.UTC(), RedisTook: time.Since(asked),
+		Store: c.store().Place, Losses: c.Losses(), At: asked.UTC(), RedisTook: time.Since(asked),
 	}
 	if f.Breaker, err = c.breaker(ctx); err != nil && !slices.Contains(gate.Missing, 0) {
 		return job.Fleet{}, err
@@ -148,10 +150,11 @@ func (c *Redis) add(f *job.Fleet, p int, in part, workers map[string]int) {
 	f.Road += n.road
 	f.QueuedOldest = max(f.QueuedOldest, n.oldest)
 	f.OpenOrders = append(f.OpenOrders, in.open...)
+	f.Unlisted = max(f.Unlisted, int(n.workers)-maxListed)
 	now := time.Now()
 	seen := c.presence.note(p, in.rows, now)
 	for _, r := range in.rows {
-		v := r.view(now.Sub(seen[r.id].at), c.take)
+		v := r.view(now.Sub(seen[r.id].at), c.take, c.store())
 		i, known := workers[r.id]
 		if !known {
 			workers[r.id] = len(f.Workers)
@@ -162,7 +165,7 @@ func (c *Redis) add(f *job.Fleet, p int, in part, workers map[string]int) {
 	}
 }
 
-func (r workerRow) view(silent, take time.Duration) job.WorkerView {
+func (r workerRow) view(silent, take time.Duration, own job.Store) job.WorkerView {
 	var w row
 	_ = json.Unmarshal(r.row, &w) // an unreadable row is shown as a bare id
 	return job.WorkerView{
@@ -170,6 +173,7 @@ func (r workerRow) view(silent, take time.Duration) job.WorkerView {
 		Draining: w.Drain, Lost: w.Lost, StartedAt: micros(w.Started), SeenAt: micros(w.At), Silent: silent,
 		NoProgress: w.NoProgress, Reclaimed: w.Reclaimed, ControlLag: time.Duration(w.Lag) * time.Microsecond,
 		TrustLeft: max(0, time.Duration(w.Trust)*time.Microsecond-silent), LeaseLeft: max(0, take-silent),
+		Store: w.Store, Elsewhere: own.Other(job.Store{Place: w.Store, Mark: w.Mark}),
 	}
 }
 
@@ -220,6 +224,7 @@ func sum(m map[job.State]int64) int64 {
 // counts is how many jobs live in each place of a partition.
 type counts struct {
 	live, running, road, later int64
+	workers                    int64 // on the table
 	alive                      map[job.State]int64
 	oldest                     time.Duration // of what waits on the road: its stamp is Redis's, the clock ours
 }
@@ -229,4 +234,12 @@ type workerRow struct {
 	id   string
 	beat int64
 	row  []byte
+}
+
+// store is where this process looks for the states of jobs.
+func (c *Redis) store() job.Store {
+	if c.Store == nil {
+		return job.Store{}
+	}
+	return c.Store()
 }

@@ -30,6 +30,10 @@ type Redis struct {
 	memory     *memory
 	take       time.Duration // T
 	log        *zap.Logger
+
+	// Store says where this process keeps or looks for the states of jobs, so that
+	// a view can say who keeps them elsewhere; nil says nothing.
+	Store func() job.Store
 }
 
 // NewRedis returns the control plane of a fleet. take is T of the lease timing:
@@ -81,30 +85,6 @@ func (c *Redis) OpenOrders(ctx context.Context, p int) ([]job.ID, error) {
 		out[i] = job.ID(id)
 	}
 	return out, nil
-}
-
-// Fence ends the jobs under an order whose leases are ripe, looking at limit of
-// them per call until it has seen all. ok is false when the server is not the
-// one that was watched.
-func (c *Redis) Fence(ctx context.Context, p int, ripe job.Ripe, limit int) (fenced []job.Reclaimed, ok bool, err error) {
-	for skip, looked := 0, limit; looked == limit; {
-		reply, err := c.call(ctx, "fence", rediskit.Place{Slot: c.partitions.Slot(p)}, rediskit.Args{
-			"reaper": ripe.Sampler, "nonce": ripe.Nonce, "run_id": ripe.RunID, "before": ripe.Before,
-			"skip": skip, "limit": limit,
-		})
-		if err != nil || reply.Word == "other_server" {
-			return fenced, false, err
-		}
-		looked = int(reply.Int(0))
-		skip += looked
-		for i := 1; i < len(reply.Rest); i++ {
-			if v := rediskit.Texts(reply.List(i)); len(v) == 3 {
-				fenced = append(fenced, job.Reclaimed{ID: job.ID(v[0]), Worker: v[1], State: job.Killed})
-				skip--
-			}
-		}
-	}
-	return fenced, true, nil
 }
 
 // bury takes a worker off the table unless it has beaten since.
@@ -194,7 +174,6 @@ func (c *Redis) gateIn(ctx context.Context, p int) (map[string]string, error) {
 	return g, rediskit.Unread(err)
 }
 
-// sightIn looks at one partition's gate, for the memory of it.
 // breaker reads what the fleet's first partition knows of the breaker.
 func (c *Redis) breaker(ctx context.Context) (job.Breaker, error) {
 	cctx, cancel := rediskit.WithCall(ctx)
@@ -203,6 +182,7 @@ func (c *Redis) breaker(ctx context.Context) (job.Breaker, error) {
 	return rediskit.Breaker(m), rediskit.Unread(err)
 }
 
+// sightIn looks at one partition's gate, for the memory of it.
 func (c *Redis) sightIn(ctx context.Context, p int) (sight, error) {
 	slot := c.partitions.Slot(p)
 	cctx, cancel := rediskit.WithCall(ctx)
@@ -278,47 +258,17 @@ func (c *Redis) countsIn(ctx context.Context, p int) (counts, error) {
 		names[i] = string(s)
 	}
 	alive := pipe.HMGet(cctx, slot.Of("alive"), names...)
+	workers := pipe.ZCard(cctx, slot.Of("workers"))
 	first := pipe.XRangeN(cctx, slot.Of("road"), "-", "+", 1) // no TIME: without a key it may go to a shard that is down
 	if _, err := pipe.Exec(cctx); err != nil {
 		return counts{}, rediskit.Unread(err)
 	}
-	n := counts{live: live.Val(), running: running.Val(), road: road.Val(), later: later.Val(), alive: byState(states, alive.Val())}
+	n := counts{live: live.Val(), running: running.Val(), road: road.Val(), later: later.Val(), workers: workers.Val(), alive: byState(states, alive.Val())}
 	if len(first.Val()) > 0 {
 		ms, _ := splitID(first.Val()[0].ID)
 		n.oldest = max(0, time.Since(time.UnixMilli(int64(ms)))) //nolint:gosec // a time of Redis's
 	}
 	return n, nil
-}
-
-func (c *Redis) workersIn(ctx context.Context, p int) ([]workerRow, error) {
-	slot := c.partitions.Slot(p)
-	cctx, cancel := rediskit.WithCall(ctx)
-	defer cancel()
-	zs, err := c.run.Client.ZRangeWithScores(cctx, slot.Of("workers"), 0, 999).Result()
-	if err != nil {
-		return nil, rediskit.Unread(err)
-	}
-	pipe := c.run.Client.Pipeline()
-	cmds := make([]*redis.StringCmd, len(zs))
-	for i, z := range zs {
-		cmds[i] = pipe.HGet(cctx, slot.Of("worker", fmt.Sprint(z.Member)), "row")
-	}
-	if _, err := pipe.Exec(cctx); err != nil && !errors.Is(err, redis.Nil) {
-		return nil, rediskit.Unread(err)
-	}
-	out := make([]workerRow, len(zs))
-	for i, z := range zs {
-		out[i] = workerRow{id: fmt.Sprint(z.Member), beat: int64(z.Score), row: []byte(cmds[i].Val())}
-	}
-	return out, nil
-}
-
-// workerIn is the row of one worker; empty, when it has left.
-func (c *Redis) workerIn(ctx context.Context, p int, worker string) ([]byte, error) {
-	cctx, cancel := rediskit.WithCall(ctx)
-	defer cancel()
-	all, err := c.run.Client.HGetAll(cctx, c.partitions.Slot(p).Of("worker", worker)).Result()
-	return []byte(all["row"]), rediskit.Unread(err)
 }
 
 // samplersIn lists who watches a partition's beat, each with the beat of its last
@@ -392,4 +342,58 @@ func (l line) Hints(ctx context.Context, p int, after Cursor) ([]job.Hint, Curso
 		}
 	}
 	return hints, after, nil
+}
+
+// How many workers of a partition are read: the longest silent, if there are more;
+// and how many rows in one round trip.
+const (
+	maxListed   = 10_000
+	rowsPerCall = 1_000
+)
+
+// workersIn reads the table of a partition, the longest silent first.
+func (c *Redis) workersIn(ctx context.Context, p int) ([]workerRow, error) {
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	zs, err := c.run.Client.ZRangeWithScores(cctx, c.partitions.Slot(p).Of("workers"), 0, maxListed-1).Result()
+	if err != nil {
+		return nil, rediskit.Unread(err)
+	}
+	out := make([]workerRow, len(zs))
+	for i, z := range zs {
+		out[i] = workerRow{id: fmt.Sprint(z.Member), beat: int64(z.Score)}
+	}
+	for from := 0; from < len(out); from += rowsPerCall {
+		if err := c.fillRows(ctx, p, out[from:min(from+rowsPerCall, len(out))]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// fillRows reads what workers say of themselves; nothing, for those that have
+// left meanwhile.
+func (c *Redis) fillRows(ctx context.Context, p int, rows []workerRow) error {
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	pipe := c.run.Client.Pipeline()
+	cmds := make([]*redis.StringCmd, len(rows))
+	for i, r := range rows {
+		cmds[i] = pipe.HGet(cctx, c.partitions.Slot(p).Of("worker", r.id), "row")
+	}
+	if _, err := pipe.Exec(cctx); err != nil && !errors.Is(err, redis.Nil) {
+		return rediskit.Unread(err)
+	}
+	for i := range rows {
+		rows[i].row = []byte(cmds[i].Val())
+	}
+	return nil
+}
+
+// workerIn is the row of one worker; empty, when it has left.
+func (c *Redis) workerIn(ctx context.Context, p int, worker string) ([]byte, error) {
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	all, err := c.run.Client.HGetAll(cctx, c.partitions.Slot(p).Of("worker", worker)).Result()
+	return []byte(all["row"]), rediskit.Unread(err)
 }

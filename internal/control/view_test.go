@@ -1,6 +1,7 @@
 package control
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -44,4 +45,53 @@ func TestTheViewSaysHowTheFleetIs(t *testing.T) {
 		require.LessOrEqual(t, w.TrustLeft, 10*time.Second)
 		require.Equal(t, 5*time.Second, w.LeaseLeft-w.TrustLeft, "T is 15 s, S is 10 s")
 	}
+}
+
+// More workers than a page, and more than a view lists: the number says so.
+func TestTheViewSaysHowManyWorkersItLeavesOut(t *testing.T) {
+	f := newFleet(t, 1)
+	ctx, slot := t.Context(), f.ps.Slot(0)
+	const more = 7
+	add := func(from, to int) {
+		pipe := f.client.Pipeline()
+		for i := from; i < to; i++ {
+			id := fmt.Sprintf("w%05d", i)
+			pipe.ZAdd(ctx, slot.Of("workers"), redis.Z{Score: float64(i), Member: id})
+			pipe.HSet(ctx, slot.Of("worker", id), "row", `{"slots":1}`)
+		}
+		_, err := pipe.Exec(ctx)
+		require.NoError(t, err)
+	}
+	add(0, rowsPerCall+more)
+	view, err := f.View(ctx)
+	require.NoError(t, err)
+	require.Len(t, view.Workers, rowsPerCall+more)
+	require.Equal(t, rowsPerCall+more, view.Slots)
+	require.Zero(t, view.Unlisted)
+
+	add(rowsPerCall+more, maxListed+more)
+	view, err = f.View(ctx)
+	require.NoError(t, err)
+	require.Len(t, view.Workers, maxListed)
+	require.Equal(t, more, view.Unlisted)
+}
+
+func TestTheViewSaysWhoKeepsStatesElsewhere(t *testing.T) {
+	f := newFleet(t, 1)
+	ctx, slot := t.Context(), f.ps.Slot(0)
+	f.Store = func() job.Store { return job.Store{Place: "dir:/a", Mark: "m1"} }
+	for worker, row := range map[string]string{
+		"same": `{"store":"dir:/mnt/a","store_mark":"m1"}`, "other": `{"store":"dir:/a","store_mark":"m2"}`, "older": `{}`,
+	} {
+		require.NoError(t, f.client.ZAdd(ctx, slot.Of("workers"), redis.Z{Score: 1, Member: worker}).Err())
+		require.NoError(t, f.client.HSet(ctx, slot.Of("worker", worker), "row", row).Err())
+	}
+	view, err := f.View(ctx)
+	require.NoError(t, err)
+	require.Equal(t, "dir:/a", view.Store)
+	elsewhere := map[string]bool{}
+	for _, w := range view.Workers {
+		elsewhere[w.ID] = w.Elsewhere
+	}
+	require.Equal(t, map[string]bool{"same": false, "other": true, "older": false}, elsewhere)
 }

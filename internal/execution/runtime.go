@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -32,20 +33,34 @@ var ErrBadEvent = errors.New("bad event")
 const settleFor = 3 * time.Second
 
 // tailFor bounds an event or a checkpoint that is written after the job was
-// stopped.
+// stopped. The lease of a killed job is not renewed: after T somebody else books
+// it as fenced, and the confirmation must come before that. With H < S/2 and
+// T ≥ S/0.8 more than S/2 is left of the lease when the kill is heard.
 const tailFor = 2 * time.Second
+
+func tailOf(stop *job.Stop, trust time.Duration) time.Duration {
+	if stop != nil && stop.Kind == job.StopKilled {
+		return min(tailFor, trust/3)
+	}
+	return tailFor
+}
 
 // runtime implements job.Runtime for one run. It is safe for concurrent use.
 type runtime struct {
 	w    *Worker
 	r    *run
 	live func() error // why the job must stop, nil while it need not
+	stop func() *job.Stop
 	// onStop has something done when it must, unless it is called off.
 	onStop func(func()) (callOff func() bool)
 
 	// shift is added to the number of every checkpoint: the work counts on from
 	// the one it was given, and Redis from the last that was accepted.
 	shift uint64
+
+	// storeGone: a state was given up after the job was stopped, because its store
+	// did not answer. Those behind it are not tried: each would wait as long.
+	storeGone atomic.Bool
 
 	mu    sync.Mutex
 	calls map[string]int // how often a call id was settled in this attempt
@@ -55,7 +70,7 @@ type runtime struct {
 // job must stop, and does not keep it.
 func newRuntime(w *Worker, r *run, ctx context.Context) *runtime { //nolint:revive // ctx is asked, not used to block
 	return &runtime{
-		w: w, r: r, live: stopped(ctx), calls: map[string]int{},
+		w: w, r: r, live: stopped(ctx), stop: func() *job.Stop { return job.StopOf(ctx) }, calls: map[string]int{},
 		onStop: func(do func()) func() bool { return context.AfterFunc(ctx, do) },
 	}
 }
@@ -82,10 +97,16 @@ func (rt *runtime) Checkpoint(ctx context.Context, c job.Checkpoint) error {
 	c.Seq += rt.shift
 	wait := rt.patience()
 	err := rt.tail(ctx, func(ctx context.Context) error {
+		if rt.storeGone.Load() {
+			return fmt.Errorf("%w: %w", rt.live(), checkpoint.ErrAway)
+		}
 		return wait(rt.w.rooms.Journal.Checkpoint(ctx, rt.r.job.ID, rt.r.claim, c))
 	})
-	if err == nil {
+	switch {
+	case err == nil:
 		rt.r.trail.Saved(c)
+	case errors.Is(err, checkpoint.ErrAway) && rt.live() != nil:
+		rt.storeGone.Store(true)
 	}
 	return err
 }
@@ -124,11 +145,12 @@ func (rt *runtime) Record(ctx context.Context, e job.Exchange) error {
 }
 
 // tail makes a write that is still allowed after a stop, until the claim ends:
-// a drained or killed job may save what it has, for tailFor. A lost lease may
-// not.
+// a drained or killed job may save what it has, for a while ([tailOf]). A lost
+// lease may not.
 func (rt *runtime) tail(ctx context.Context, call func(context.Context) error) error {
 	stopped := func() error { return errors.Join(rt.live(), context.Cause(ctx)) }
-	return rt.insist(ctx, tailFor, stopped, func(ctx context.Context) error {
+	after := func() time.Duration { return tailOf(rt.stop(), rt.w.cfg.Trust) }
+	return rt.insist(ctx, after, stopped, func(ctx context.Context) error {
 		if cause := rt.live(); errors.Is(cause, &job.Stop{Kind: job.StopLeaseLost}) {
 			return cause
 		}
@@ -140,10 +162,10 @@ func (rt *runtime) tail(ctx context.Context, call func(context.Context) error) e
 // stopped, and for a while after that. The write's own context is not cancelled
 // with the job's: a stop that comes while it is under way must not lose what it
 // carries; only when that while is over is it given up, whatever it waits for.
-func (rt *runtime) insist(ctx context.Context, after time.Duration, stopped func() error, call func(context.Context) error) error {
+func (rt *runtime) insist(ctx context.Context, after func() time.Duration, stopped func() error, call func(context.Context) error) error {
 	aside, release := context.WithCancel(context.WithoutCancel(ctx))
 	defer release()
-	defer rt.onStop(func() { time.AfterFunc(after, release) })()
+	defer rt.onStop(func() { time.AfterFunc(after(), release) })()
 	var until time.Time
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
 		err := call(aside)
@@ -152,7 +174,7 @@ func (rt *runtime) insist(ctx context.Context, after time.Duration, stopped func
 		}
 		if cause := stopped(); cause != nil {
 			if until.IsZero() {
-				until = time.Now().Add(after)
+				until = time.Now().Add(after())
 			}
 			if aside.Err() != nil || time.Now().After(until) {
 				return fmt.Errorf("%w: %w", cause, err)
@@ -216,7 +238,7 @@ func (rt *runtime) Settle(ctx context.Context, u job.Usage) error {
 	rt.Progress()
 	id := u.CallID
 	u.CallID = rt.booking(id)
-	err := rt.insist(ctx, settleFor, rt.live, func(ctx context.Context) error {
+	err := rt.insist(ctx, func() time.Duration { return settleFor }, rt.live, func(ctx context.Context) error {
 		return rt.w.rooms.Money.Settle(ctx, rt.r.job.ID, u)
 	})
 	if err != nil {

@@ -140,9 +140,18 @@ func TestACheckpointStoreThatComesBackIsWaitedFor(t *testing.T) {
 	})
 }
 
-// A store that hangs holds neither a kill nor a drain longer than any other tail.
+// A store that hangs holds neither a kill nor a drain longer than any other tail;
+// and a kill not until its lease is over, however short that is and however many
+// states wait for the store.
 func TestAStoreThatHangsHoldsNoStop(t *testing.T) {
-	for _, kind := range []job.StopKind{job.StopKilled, job.StopDraining} {
+	for _, c := range []struct {
+		kind  job.StopKind
+		trust time.Duration
+		most  time.Duration
+	}{
+		{job.StopKilled, 10 * time.Second, tailFor}, {job.StopKilled, 900 * time.Millisecond, 300 * time.Millisecond},
+		{job.StopDraining, 10 * time.Second, tailFor}, {job.StopDraining, 900 * time.Millisecond, tailFor},
+	} {
 		f := newFakes()
 		f.onSave = func(ctx context.Context) error {
 			<-ctx.Done() // a call that only its context ends
@@ -151,16 +160,19 @@ func TestAStoreThatHangsHoldsNoStop(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f.queue = []job.Granted{granted(1)}
 			took := make(chan time.Duration, 1)
-			r := start(t, Config{}, f, func(ctx context.Context, _ job.Work, rt job.Runtime) (job.Result, error) {
+			r := start(t, Config{Trust: c.trust}, f, func(ctx context.Context, _ job.Work, rt job.Runtime) (job.Result, error) {
 				stopped := make(chan time.Time, 1)
 				defer context.AfterFunc(ctx, func() { stopped <- time.Now() })()
-				time.AfterFunc(time.Second, func() { f.stop(id(1), &job.Stop{Kind: kind}) })
-				err := rt.Checkpoint(ctx, job.Checkpoint{Seq: 1})
-				require.ErrorIs(t, err, &job.Stop{Kind: kind})
+				time.AfterFunc(time.Second, func() { f.stop(id(1), &job.Stop{Kind: c.kind}) })
+				var err error
+				for n := range uint64(8) {
+					err = rt.Checkpoint(ctx, job.Checkpoint{Seq: n + 1})
+					require.ErrorIs(t, err, &job.Stop{Kind: c.kind})
+				}
 				took <- time.Since(<-stopped)
 				return nil, err
 			})
-			require.LessOrEqual(t, <-took, tailFor+600*time.Millisecond)
+			require.LessOrEqual(t, <-took, c.most+50*time.Millisecond)
 			require.NoError(t, r.stop())
 		})
 	}

@@ -133,7 +133,18 @@ type WorkerView struct {
 	ControlLag time.Duration
 	// SeenAt is the worker's own clock at its last beat.
 	SeenAt time.Time
+	// Store is where it keeps the states of jobs, empty when it does not say;
+	// Elsewhere when that is another store than the reader's.
+	Store     string
+	Elsewhere bool
 }
+
+// Store is where a process keeps the states of jobs: its place in the words of
+// the settings, and the mark that the store itself bears.
+type Store struct{ Place, Mark string }
+
+// Other reports whether two processes are known to keep states in two stores.
+func (s Store) Other(t Store) bool { return s.Mark != "" && t.Mark != "" && s.Mark != t.Mark }
 
 // Fleet is the view of GET /v1/fleet.
 type Fleet struct {
@@ -146,7 +157,12 @@ type Fleet struct {
 	Missing []int
 	Gate    Gate
 	Workers []WorkerView
-	Slots   int
+	// Unlisted is how many workers there are beyond those in Workers: no number
+	// here counts what they say.
+	Unlisted int
+	// Store is where the reader looks for the states of jobs.
+	Store string
+	Slots int
 	// Jobs counts the live jobs by visible state; queued is also the road's length.
 	Jobs map[State]int64
 	// OpenOrders are those not yet quiesced.

@@ -344,6 +344,9 @@ type Row struct {
 	Lost    bool  `json:"lost,omitempty"`
 	Started int64 `json:"started"` // µs
 	At      int64 `json:"at"`      // µs, the worker's own clock
+	// Store is where it keeps the states of jobs, Mark what that store bears.
+	Store string `json:"store,omitempty"`
+	Mark  string `json:"store_mark,omitempty"`
 }
 
 // Bytes encodes the row.

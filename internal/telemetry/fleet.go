@@ -51,9 +51,12 @@ func fleetGauges() []fleetGauge {
 		g("gavel_waiting", "Jobs under an order that somebody may still hold.", func(f job.Fleet) float64 { return float64(f.Jobs[job.Killing]) }),
 		g("gavel_deaf", "Killed jobs whose work does not return.", func(f job.Fleet) float64 { return sumOf(f, func(w job.WorkerView) int { return w.Deaf }) }),
 		g("gavel_no_progress", "Running jobs without a sign of life for two minutes.", func(f job.Fleet) float64 { return float64(f.NoProgress) }),
-		g("gavel_workers", "Workers on the table.", func(f job.Fleet) float64 { return float64(len(f.Workers)) }),
+		g("gavel_workers", "Workers on the table.", func(f job.Fleet) float64 { return float64(len(f.Workers) + f.Unlisted) }),
 		g("gavel_workers_silent", "Workers whose beat stands still.", func(f job.Fleet) float64 {
 			return sumOf(f, func(w job.WorkerView) int { return one(w.Silent > silentAfter) })
+		}),
+		g("gavel_checkpoint_stores_apart", "Workers that keep the states of jobs in another store than this dispatcher looks in.", func(f job.Fleet) float64 {
+			return sumOf(f, func(w job.WorkerView) int { return one(w.Elsewhere) })
 		}),
 		g("gavel_slots", "Jobs that all workers may run at once.", func(f job.Fleet) float64 { return float64(f.Slots) }),
 		g("gavel_leases", "Jobs that workers say they run.", func(f job.Fleet) float64 { return sumOf(f, func(w job.WorkerView) int { return w.Running }) }),

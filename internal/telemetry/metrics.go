@@ -20,6 +20,8 @@ type Metrics struct {
 	registry *prometheus.Registry
 	took     *prometheus.HistogramVec
 	failed   *prometheus.CounterVec
+	// of the store that keeps the states of jobs outside Redis
+	stored, away *prometheus.CounterVec
 }
 
 func newMetrics(version string) Metrics {
@@ -29,9 +31,15 @@ func newMetrics(version string) Metrics {
 			[]float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1}, "script"),
 		failed: counter("gavel_redis_script_errors_total", "Calls of a script that failed or were not answered.", "script"),
 	}
+	m.stored = counter("gavel_checkpoint_store_calls_total", "Calls of the store of states outside Redis that it answered.", "call")
+	m.away = counter("gavel_checkpoint_store_errors_total", "Calls of the store of states outside Redis that failed or were not answered in time.", "call")
+	for _, call := range []string{"put", "get", "remove", "list"} { // from 0 on, so that the first failure is a rise
+		m.stored.WithLabelValues(call)
+		m.away.WithLabelValues(call)
+	}
 	info := gauge("gavel_build_info", "Always 1; the version of this process.", "version")
 	info.WithLabelValues(version).Set(1)
-	m.registry.MustRegister(m.took, m.failed, info, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.took, m.failed, m.stored, m.away, info, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -42,6 +50,16 @@ func (m Metrics) Script(name string, took time.Duration, err error) {
 	if err != nil {
 		m.failed.WithLabelValues(name).Inc()
 	}
+}
+
+// Stored notes one call of the store of states outside Redis; it fits
+// checkpoint.Outside.
+func (m Metrics) Stored(call string, _ time.Duration, err error) {
+	if err != nil {
+		m.away.WithLabelValues(call).Inc()
+		return
+	}
+	m.stored.WithLabelValues(call).Inc()
 }
 
 // Handler answers a scrape.
@@ -155,6 +173,7 @@ type DispatcherMetrics struct {
 	stopped, drill *prometheus.HistogramVec
 	drilled        prometheus.Gauge
 	trips          *prometheus.CounterVec
+	orphans        prometheus.Counter
 }
 
 // NewDispatcherMetrics returns them; the fleet is looked at once per scrape.
@@ -170,8 +189,9 @@ func NewDispatcherMetrics(version string, view func(context.Context) (job.Fleet,
 			killBuckets(), "scope"),
 		drilled: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gavel_drill_last_timestamp_seconds", Help: "When the last drill passed that this dispatcher knows of; 0 for never."}),
 	}
+	m.orphans = plain("gavel_checkpoint_orphans_total", "States outside Redis that no record named, removed by this dispatcher.")
 	m.trips = counter("gavel_breaker_trips_total", "Trips of the breaker that this dispatcher found first, by mode.", "mode")
-	m.registry.MustRegister(m.trips, m.requests, m.answered, m.stopped, m.drill, m.drilled, &fleetCollector{view: view, gauges: fleetGauges()})
+	m.registry.MustRegister(m.orphans, m.trips, m.requests, m.answered, m.stopped, m.drill, m.drilled, &fleetCollector{view: view, gauges: fleetGauges()})
 	return m
 }
 
@@ -191,6 +211,9 @@ func (m *DispatcherMetrics) Quiesced(scope job.ScopeKind, took time.Duration) {
 
 // Tripped notes a trip of the breaker.
 func (m *DispatcherMetrics) Tripped(mode string) { m.trips.WithLabelValues(mode).Inc() }
+
+// Swept notes states that no record named and that were removed.
+func (m *DispatcherMetrics) Swept(n int) { m.orphans.Add(float64(n)) }
 
 // Drilled notes a drill; took is empty for one that was found in the audit.
 func (m *DispatcherMetrics) Drilled(at time.Time, passed bool, scope job.ScopeKind, took []time.Duration) {

@@ -29,13 +29,16 @@ func get(t *testing.T, h http.Handler, path string) string {
 func TestADispatcherTellsWhatTheFleetIs(t *testing.T) {
 	fleet, fail := job.Fleet{
 		Jobs: map[job.State]int64{job.Queued: 7, job.Killing: 2}, NoProgress: 3, QueuedOldest: 4 * time.Minute, Road: 9,
-		Workers: []job.WorkerView{{ID: "w1", Running: 5, Deaf: 1, Silent: 38 * time.Second}, {ID: "w2", Running: 1}},
+		Workers: []job.WorkerView{{ID: "w1", Running: 5, Deaf: 1, Silent: 38 * time.Second}, {ID: "w2", Running: 1, Elsewhere: true}},
 	}, error(nil)
 	m := NewDispatcherMetrics("v1", func(context.Context) (job.Fleet, error) { return fleet, fail })
 	m.Answered("/v1/jobs/{id}/kill", "POST", 200, 30*time.Millisecond)
 	m.Answered("", "PROPFIND", 404, 0)
 	m.Quiesced(job.ScopeFleet, 200*time.Millisecond)
 	m.Script("order", time.Millisecond, errors.New("gone"))
+	m.Stored("get", time.Millisecond, nil)
+	m.Stored("list", time.Second, errors.New("gone"))
+	m.Swept(3)
 	text := get(t, m.Handler(), "/metrics")
 	for _, line := range []string{
 		`gavel_jobs{state="queued"} 7`, `gavel_jobs{state="killing"} 2`, `gavel_jobs{state="running"} 0`, "gavel_runnable 7",
@@ -44,6 +47,8 @@ func TestADispatcherTellsWhatTheFleetIs(t *testing.T) {
 		`gavel_http_requests_total{method="POST",route="/v1/jobs/{id}/kill",status="200"} 1`,
 		`gavel_http_requests_total{method="any",route="none",status="404"} 1`,
 		`gavel_order_quiesced_seconds_bucket{scope="fleet",le="0.25"} 1`, `gavel_order_quiesced_seconds_bucket{scope="fleet",le="0.1"} 0`,
+		`gavel_checkpoint_store_calls_total{call="get"} 1`, `gavel_checkpoint_store_errors_total{call="get"} 0`,
+		`gavel_checkpoint_store_errors_total{call="list"} 1`, "gavel_checkpoint_orphans_total 3", "gavel_checkpoint_stores_apart 1",
 		`gavel_redis_script_errors_total{script="order"} 1`, `gavel_build_info{version="v1"} 1`,
 	} {
 		require.Contains(t, text, line+"\n")

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -43,6 +44,9 @@ func (fleetCommand) Run(ctx context.Context, d *desk) error {
 	if len(f.Missing) > 0 {
 		s.Line("%s", s.Paint(show.Red, fmt.Sprintf("%s of %d cannot be read: no number here counts what they hold", partitionsText(f.Missing), f.Partitions)))
 	}
+	for _, line := range storesApart(f) {
+		s.Line("%s", s.Paint(show.Red, line))
+	}
 	s.Line("jobs  %s", liveJobs(f.Jobs))
 	if notes := fleetNotes(f); notes != "" {
 		s.Line("%s", s.Paint(show.Yellow, notes))
@@ -53,6 +57,37 @@ func (fleetCommand) Run(ctx context.Context, d *desk) error {
 	s.Line("")
 	workerTable(f.Workers, now).Write(s)
 	return nil
+}
+
+// storesApart says which workers keep the states of jobs elsewhere than the
+// dispatcher looks for them.
+func storesApart(f client.Fleet) []string {
+	at := map[string][]string{}
+	for _, w := range f.Workers {
+		if w.Elsewhere {
+			at[w.Checkpoints] = append(at[w.Checkpoints], w.ID)
+		}
+	}
+	var out []string
+	for _, place := range slices.Sorted(maps.Keys(at)) {
+		where := show.Clean(place)
+		if place == f.Checkpoints {
+			where = "another " + where
+		}
+		out = append(out, fmt.Sprintf("STATES IN TWO PLACES: %s keep them in %s, this dispatcher looks in %s. Give every process the same --checkpoints.",
+			few(at[place]), where, show.Clean(f.Checkpoints)))
+	}
+	return out
+}
+
+// few names the first of many.
+func few(ids []string) string {
+	const most = 5
+	slices.Sort(ids)
+	if len(ids) <= most {
+		return strings.Join(ids, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(ids[:most], ", "), len(ids)-most)
 }
 
 // fleetNotes says what is worth a look.
@@ -66,6 +101,9 @@ func fleetNotes(f client.Fleet) string {
 	}
 	if f.Reclaimed > 0 {
 		notes = append(notes, fmt.Sprintf("%d reclaimed in 5m", f.Reclaimed))
+	}
+	if f.Unlisted > 0 {
+		notes = append(notes, fmt.Sprintf("%d more workers than are listed, and in no number", f.Unlisted))
 	}
 	if f.Breaker.Tripped {
 		notes = append(notes, "the breaker is tripped: "+show.Clean(f.Breaker.Reason))

@@ -45,7 +45,9 @@ func (p *process) sweepStates(ctx context.Context) {
 		if len(p.lost()) > 0 {
 			return
 		}
-		switch n, err := p.sweep.Sweep(ctx, time.Now()); {
+		n, err := p.sweep.Sweep(ctx, time.Now())
+		p.metrics.Swept(n)
+		switch {
 		case err != nil && ctx.Err() == nil:
 			p.log.Warn("checkpoint store not swept", zap.Error(err))
 		case n > 0:

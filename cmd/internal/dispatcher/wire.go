@@ -32,19 +32,20 @@ import (
 
 // process is a wired dispatcher.
 type process struct {
-	cfg   Config
-	fleet settings.Fleet
-	log   *zap.Logger
-	road  *stream.Redis
-	sweep *checkpoint.Sweeper // nil while states are in Redis
-	lost  func() []job.Loss
-	clerk control.Clerk
-	trust control.Authority
-	door  *api.Door
-	seal  *audit.Sealer // nil without a key
-	money budget.Clerk
-	keys  *keyring.Copy
-	acts  *audit.Redis
+	cfg    Config
+	fleet  settings.Fleet
+	log    *zap.Logger
+	road   *stream.Redis
+	sweep  *checkpoint.Sweeper // nil while states are in Redis
+	states *checkpoint.Outside // the same
+	lost   func() []job.Loss
+	clerk  control.Clerk
+	trust  control.Authority
+	door   *api.Door
+	seal   *audit.Sealer // nil without a key
+	money  budget.Clerk
+	keys   *keyring.Copy
+	acts   *audit.Redis
 
 	metrics *telemetry.DispatcherMetrics
 }
@@ -68,8 +69,9 @@ func wire(cfg Config, fleet settings.Fleet, outside *checkpoint.Outside, front a
 	if err != nil {
 		return nil, err
 	}
-	p.lost = orders.Losses
+	p.lost, orders.Store, p.states = orders.Losses, outside.Named, outside
 	if outside != nil {
+		outside.Told = p.metrics.Stored
 		p.sweep = &checkpoint.Sweeper{Outside: outside, Records: p.road, For: cfg.CheckpointsSweep}
 	}
 	p.acts, err = audit.NewRedis(fleet.Runner(), ps)
@@ -185,6 +187,7 @@ func (p *process) serve(ctx context.Context, ln net.Listener) error {
 	wg.Go(func() { p.trust.Run(aside) })
 	wg.Go(func() { p.forget(aside) })
 	wg.Go(func() { p.sweepStates(aside) })
+	wg.Go(func() { p.states.Run(aside) })
 	wg.Go(func() { p.money.Run(aside) })
 	wg.Go(func() { p.drills(aside) })
 	wg.Go(func() {

@@ -38,7 +38,11 @@ func (c Checkpoints) Open(ctx context.Context, fleet string) (*checkpoint.Outsid
 	if err := store.Check(within); err != nil {
 		return nil, fmt.Errorf("--checkpoints %s: %w", c.Place, err)
 	}
-	return &checkpoint.Outside{Store: store, Fleet: fleet}, nil
+	out := &checkpoint.Outside{Store: store, Fleet: fleet, Place: c.Place}
+	if err := out.Recognise(within); err != nil {
+		return nil, fmt.Errorf("--checkpoints %s: %w", c.Place, err)
+	}
+	return out, nil
 }
 
 func (c Checkpoints) store() (checkpoint.Store, error) {

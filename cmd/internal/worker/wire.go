@@ -45,17 +45,21 @@ type wired struct {
 	worker  *execution.Worker
 	models  []*model.Client
 	metrics *telemetry.WorkerMetrics
-	pod     *pod.Pod // the pod this is in, nil for none
+	states  *checkpoint.Outside // nil while states are in Redis
+	pod     *pod.Pod            // the pod this is in, nil for none
 	// programs runs kinds as child processes, nil when there are none.
 	programs *process.Executor
 }
 
 // wire joins the rooms.
 func wire(cfg Config, id string, fleet settings.Fleet, outside *checkpoint.Outside, log *zap.Logger) (*wired, error) {
-	p := &wired{cfg: cfg, id: id, fleet: fleet, log: log}
+	p := &wired{cfg: cfg, id: id, fleet: fleet, log: log, states: outside}
 	var self atomic.Pointer[execution.Worker]
 	p.metrics = telemetry.NewWorkerMetrics(cfg.Version, p.state(&self))
 	fleet.Clients.Observe, fleet.Clients.Trace = p.metrics.Script, endings
+	if outside != nil {
+		outside.Told = p.metrics.Stored
+	}
 	p.fleet = fleet
 	ps, parts := fleet.Partitions, fleet.Partitions.All()
 	var err error
@@ -128,6 +132,8 @@ func (p *wired) row(self *atomic.Pointer[execution.Worker]) func() []byte {
 	started := time.Now().UnixMicro()
 	return func() []byte {
 		r := lease.Row{Host: host, Version: p.cfg.Version, Started: started, At: time.Now().UnixMicro(), Trust: p.cfg.Trust.Microseconds()}
+		store := p.states.Named()
+		r.Store, r.Mark = store.Place, store.Mark
 		reclaimed, lag := p.metrics.Recently(recently)
 		r.Reclaimed, r.Lag = reclaimed, lag.Microseconds()
 		if w := self.Load(); w != nil {
@@ -215,6 +221,7 @@ func (p *wired) run(ctx context.Context) error {
 	wg.Go(func() { p.watch.Run(aside, p.deliver) })
 	gates := control.Authority{Control: p.gates, Every: min(p.cfg.Renew, time.Second), Log: p.log}
 	wg.Go(func() { gates.Run(aside) })
+	wg.Go(func() { p.states.Run(aside) })
 	if err := p.reap(aside, &wg); err != nil {
 		stop()
 		wg.Wait()

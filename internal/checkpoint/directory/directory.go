@@ -58,7 +58,12 @@ func (s *Store) Put(ctx context.Context, name string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = within(ctx, func() (struct{}, error) { return struct{}{}, write(path, data) })
+	_, err = within(ctx, func() (struct{}, error) {
+		if _, err := os.Stat(s.root); err != nil { // it is not for a worker to make it: what is mounted there is away
+			return struct{}{}, fmt.Errorf("the directory of states is gone: %w", err)
+		}
+		return struct{}{}, write(path, data)
+	})
 	return err
 }
 
