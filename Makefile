@@ -15,8 +15,9 @@ MUTANTS ?=
 FUZZ  ?= 30s
 IMAGE ?= gavel-redis:test
 
-# Two test packages at a time: most tests wait for a Redis, not for a core.
-TEST_FLAGS ?= -race -p 2 -timeout 8m
+# Two test packages at a time: most tests wait for a Redis, not for a core. What
+# go vet says here make lint says too.
+TEST_FLAGS ?= -race -p 2 -parallel 4 -vet=off -timeout 8m
 
 # What is tested against containers: the bench itself, and the rooms that lean
 # most on what a server does.
@@ -138,10 +139,15 @@ deaths: ## 200 SIGKILLs of workers and 100 kills in mid-stream over whole delibe
 	@scripts/redis.sh ensure
 	$(GO) test -timeout 45m -count=1 -v -run 'DeathOfTheirWorkers|CutsTheStream' ./cmd -deaths
 
+.PHONY: races
+races: ## the stories of make test again, told with processes that look for races
+	@scripts/redis.sh ensure
+	$(GO) test -race -timeout 12m -count=1 -run '$(RUN)' ./cmd -raced
+
 .PHONY: stories
 stories: ## all stories, the long ones with the timings of production too
 	@scripts/redis.sh ensure
-	$(GO) test -race -timeout 20m -count=1 -run '$(RUN)' ./cmd -nightly
+	$(GO) test -race -timeout 20m -count=1 -run '$(RUN)' ./cmd -nightly -raced
 
 .PHONY: cluster
 cluster: ## the stories on a Redis Cluster and on Sentinel, and what is left of kills and jobs when those fail over

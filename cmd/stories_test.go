@@ -19,6 +19,9 @@ import (
 // nightly adds the stories that take minutes.
 var nightly = flag.Bool("nightly", false, "tell the long stories too")
 
+// raced has the processes look for races too, which takes two and a half times the CPU.
+var raced = flag.Bool("raced", false, "build the processes of the stories with the race detector")
+
 // deaths is for the proofs that count: as many deaths as they promise.
 var deaths = flag.Bool("deaths", false, "as many deaths of workers and jobs as the proofs promise: 200 and 100")
 
@@ -52,7 +55,7 @@ func (b built) Run() int {
 
 func build(dir string) error {
 	args := []string{"build", "-o", dir + string(filepath.Separator)}
-	if raced {
+	if *raced {
 		args = append(args, "-race")
 	}
 	out, err := exec.Command("go", append(args, "./dispatcher", "./worker", "./gavel", "./testdata/collector")...).CombinedOutput()

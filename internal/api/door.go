@@ -79,7 +79,9 @@ type Door struct {
 	cfg     Config
 	log     *zap.Logger
 	routes  *http.ServeMux
-	openapi []byte
+	// openapi writes the document when it is first asked for: most who open a
+	// door never ask, and it takes longer than all the rest.
+	openapi func() ([]byte, error)
 
 	glances glances
 	limits  limiter
@@ -110,9 +112,7 @@ func New(cfg Config) (*Door, error) {
 		return nil, err
 	}
 	d := &Door{cfg: cfg, log: cfg.Log, routes: http.NewServeMux(), closing: make(chan struct{}), limits: limits}
-	if err := d.mount(); err != nil {
-		return nil, err
-	}
+	d.mount()
 	return d, nil
 }
 
@@ -153,11 +153,12 @@ func (cfg Config) check() error {
 // that a server can shut down. It may be called any number of times.
 func (d *Door) CloseStreams() { d.once.Do(func() { close(d.closing) }) }
 
-// OpenAPI is the OpenAPI 3.1 document of the door, as JSON.
-func (d *Door) OpenAPI() []byte { return d.openapi }
+// OpenAPI is the OpenAPI 3.1 document of the door, as JSON. An error is one of
+// the routes' declarations.
+func (d *Door) OpenAPI() ([]byte, error) { return d.openapi() }
 
 // mount registers every route with huma, on the door's own mux.
-func (d *Door) mount() error {
+func (d *Door) mount() {
 	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	h := humago.New(d.routes, huma.Config{
 		OpenAPI: &huma.OpenAPI{
@@ -195,18 +196,20 @@ func (d *Door) mount() error {
 	d.mountTranscript(h)
 	delete(registry.Map(), "ErrorModel")
 	delete(registry.Map(), "ErrorDetail")
-	doc, err := h.OpenAPI().MarshalJSON()
-	if err != nil {
-		return fmt.Errorf("api: write the OpenAPI document: %w", err)
-	}
-	d.openapi = doc
-	d.routes.HandleFunc("GET "+pathOpenAPI, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/openapi+json")
-		_, _ = w.Write(d.openapi)
-	})
+	d.openapi = sync.OnceValues(h.OpenAPI().MarshalJSON)
+	d.routes.HandleFunc("GET "+pathOpenAPI, d.document)
 	d.routes.HandleFunc("GET "+pathHealth, d.health)
 	d.routes.HandleFunc("GET "+pathReady, d.ready)
-	return nil
+}
+
+func (d *Door) document(w http.ResponseWriter, r *http.Request) {
+	doc, err := d.openapi()
+	if err != nil {
+		d.refuse(w, r, fmt.Errorf("write the OpenAPI document: %w", err))
+		return
+	}
+	w.Header().Set("Content-Type", "application/openapi+json")
+	_, _ = w.Write(doc)
 }
 
 // The routes that need no credential.

@@ -282,7 +282,7 @@ func TestRedisKeepsWhatItAccepts(t *testing.T) {
 	text, err := os.ReadFile("../../../deploy/redis/redis.conf")
 	require.NoError(t, err)
 	lines := strings.Split(string(text), "\n")
-	for _, want := range []string{"appendonly yes", "appendfsync everysec", "maxmemory-policy noeviction", "aclfile /etc/gavel/users.acl"} {
+	for _, want := range []string{"appendonly yes", "appendfsync everysec", "maxmemory-policy noeviction", "aclfile /etc/gavel/users.acl", "stream-node-max-bytes 1024"} {
 		require.True(t, slices.Contains(lines, want), "redis.conf does not say %q", want)
 	}
 }

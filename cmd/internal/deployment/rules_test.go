@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"github.com/rtfm-si/gavel/cmd/internal/settings"
 	"github.com/rtfm-si/gavel/internal/telemetry"
 )
 
@@ -74,6 +75,28 @@ func TestRulesAndDashboardKnowTheMetrics(t *testing.T) {
 		if strings.HasPrefix(name, "gavel_") && !slices.Contains([]string{"gavel_worker_slots", "gavel_worker_running", "gavel_worker_deaf", "gavel_worker_no_progress", "gavel_jobs_granted_total"}, name) {
 			require.True(t, used[name], "%s is exported, and neither an alert nor the dashboard shows it", name)
 		}
+	}
+}
+
+// What the operations page tells people to look at, and to set, is there.
+func TestOperationsNameWhatThereIs(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/operations.md")
+	require.NoError(t, err)
+	have := exported(t)
+	rules, err := Rules(rulesFile)
+	require.NoError(t, err)
+	for _, r := range rules {
+		have[r.Record] = ""
+	}
+	metrics := regexp.MustCompile("`(gavel[_:][a-z_:]+)`").FindAllStringSubmatch(string(text), -1)
+	require.NotEmpty(t, metrics)
+	for _, m := range metrics {
+		require.Contains(t, have, m[1])
+	}
+	flags := regexp.MustCompile("`--([a-z-]+)`").FindAllStringSubmatch(string(text), -1)
+	require.NotEmpty(t, flags)
+	for _, f := range flags {
+		require.Contains(t, settings.Variables(), "GAVEL_"+strings.ToUpper(strings.ReplaceAll(f[1], "-", "_")))
 	}
 }
 
