@@ -11,6 +11,7 @@ RUN   ?= .
 SOAK  ?= 1h
 TORTURE ?= 8m
 SEED    ?= 0
+TORTURE_FLAGS ?=
 MUTANTS ?=
 FUZZ  ?= 30s
 IMAGE ?= gavel-redis:test
@@ -123,11 +124,11 @@ bench: ## measure Gavel beside its peers (bench/ is a module of its own)
 	cd bench && $(GO) run . -out results.json
 
 .PHONY: torture
-torture: ## a fleet of real processes under faults for TORTURE=8m (SEED=n), judged by independent checkers
+torture: ## a fleet of real processes under faults for TORTURE=8m (SEED=n TORTURE_FLAGS="-topology sentinel -durability replicated"), judged by independent checkers
 	@scripts/redis.sh ensure
 	@mkdir -p bin/torture
 	$(GO) build -trimpath -o bin/torture/ ./cmd/dispatcher ./cmd/worker ./cmd/gavel ./torture
-	bin/torture/torture -bin bin/torture -for $(TORTURE) -seed $(SEED)
+	bin/torture/torture -bin bin/torture -for $(TORTURE) -seed $(SEED) $(TORTURE_FLAGS)
 
 .PHONY: torture-mutants
 torture-mutants: ## builds with one thing wrong, each of which torture must catch (MUTANTS=a,b for some)

@@ -130,6 +130,9 @@ func (w *page) kills(c *judge.Case) {
 		quantiles(f.Late), rig.PermitAge, f.Stall.Round(time.Millisecond))
 	w.line("calls under way cut after:         %s, promised %s at most", quantiles(f.Cut), rig.Trust)
 	w.line("calls let out by a process as it woke from a pause: %d", f.AtWaking)
+	if f.Losses > 0 {
+		w.line("moments in which Redis may have lost what it was told: %d; lost then, and promised to nobody: %v", f.Losses, f.Lost)
+	}
 	w.line("with 0 failures in %d kills, fewer than %.2f %% fail, with 95 %% confidence (rule of three)", n, 300/float64(max(n, 1)))
 }
 

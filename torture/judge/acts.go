@@ -98,6 +98,11 @@ func (c *Case) readNotes() {
 			if p := c.pauses[e.Worker]; len(p) > 0 && p[len(p)-1].to == never {
 				p[len(p)-1].to = e.Wall
 			}
+		case "loss":
+			var a struct{ From, To int64 }
+			_ = json.Unmarshal(e.Args, &a)
+			c.losses = append(c.losses, span{a.From, a.To})
+			c.Figures.Losses++
 		case "stall":
 			var a struct{ NS int64 }
 			_ = json.Unmarshal(e.Args, &a)

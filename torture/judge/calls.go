@@ -28,6 +28,9 @@ func single(c *Case) {
 	for _, k := range c.calls {
 		r := c.jobs[k.job]
 		if r == nil {
+			if c.unpromised(k.at, "calls of jobs") {
+				continue
+			}
 			c.breach("a call for job %q, which is not there", k.job)
 			continue
 		}
@@ -39,12 +42,7 @@ func single(c *Case) {
 			}
 		}
 		if mine < 0 {
-			if c.woken(k, k.at-c.Take.Microseconds()*2) {
-				waking[k.worker]++
-				c.Figures.AtWaking++
-				continue
-			}
-			c.breach("job %s: %s made the call %s at %s without a claim; claims: %s", k.job, k.worker, k.id, seconds(k.at-r.created()), r.spans())
+			c.unclaimed(r, k, waking)
 			continue
 		}
 		c.outlives(r, k, mine)
@@ -53,6 +51,17 @@ func single(c *Case) {
 		if limit := c.Slots * max(1, len(c.pauses[worker])); n > limit {
 			c.breach("%s let out %d calls as it woke, with %d slots and %d pauses", worker, n, c.Slots, len(c.pauses[worker]))
 		}
+	}
+}
+
+// unclaimed says what is wrong with a call that nobody held the claim for.
+func (c *Case) unclaimed(r *record, k *call, waking map[string]int) {
+	switch {
+	case c.woken(k, k.at-c.Take.Microseconds()*2):
+		waking[k.worker]++
+		c.Figures.AtWaking++
+	case !c.unpromised(k.at, "claims"):
+		c.breach("job %s: %s made the call %s at %s without a claim; claims: %s", r.id, k.worker, k.id, seconds(k.at-r.created()), r.spans())
 	}
 }
 
@@ -75,6 +84,9 @@ func (c *Case) outlives(r *record, k *call, mine int) {
 	}
 	next := r.claims[mine+1]
 	if k.end <= next.from+c.slack(next.from, min(k.end, next.from+int64(time.Minute/time.Microsecond))).Microseconds() || c.paused(k.worker, k.at, k.end) {
+		return
+	}
+	if c.unpromised(next.from, "claims") {
 		return
 	}
 	c.breach("job %s: the call %s of %s went on for %s after %s had claimed the job", k.job, k.id, k.worker, seconds(k.end-next.from), next.worker)
@@ -101,6 +113,9 @@ func bound(c *Case) {
 			if late > c.Permit+c.slack(at[i], k.at) {
 				if c.woken(k, at[i]) {
 					c.Figures.AtWaking++
+					continue
+				}
+				if c.unpromised(k.at, "orders told late") {
 					continue
 				}
 				c.breach("job %s: the call %s of %s came %s after the order %s was recorded", k.job, k.id, k.worker, late.Round(time.Millisecond), o.id)
@@ -135,7 +150,7 @@ func cut(c *Case) {
 			if k.left {
 				c.Figures.Cut = append(c.Figures.Cut, went)
 			}
-			if went > c.Trust+c.slack(at[i], k.end) {
+			if went > c.Trust+c.slack(at[i], k.end) && !c.unpromised(at[i], "orders told late") {
 				c.breach("job %s: the call %s of %s went on for %s after the order %s", k.job, k.id, k.worker, went.Round(time.Millisecond), o.id)
 			}
 		}
@@ -151,7 +166,7 @@ func confirmed(c *Case) {
 			continue
 		}
 		late := k.at - r.ended()
-		if late <= c.slack(r.ended(), k.at).Microseconds() || c.woken(k, r.ended()-c.Take.Microseconds()) {
+		if late <= c.slack(r.ended(), k.at).Microseconds() || c.unpromised(k.at, "ends") || c.woken(k, r.ended()-c.Take.Microseconds()) {
 			continue
 		}
 		c.breach("job %s was over (%s %s) and %s made the call %s %s later", k.job, r.state(), r.f["verdict"], k.worker, k.id, seconds(late))

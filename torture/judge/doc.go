@@ -44,5 +44,6 @@
 //	audit.go    audit
 //	chain.go    the chain of hashes
 //	money.go    money, checkpoints
+//	lost.go     what Redis may have lost
 //	left.go     residue, exits, answers
 package judge

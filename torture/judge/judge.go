@@ -19,6 +19,8 @@ type Terms struct {
 	Slack time.Duration
 	// Slots is how many calls a process may let out when it wakes.
 	Slots int
+	// Replicated says that what was answered with success is on every replica.
+	Replicated bool
 }
 
 // Breach is a promise that was not kept.
@@ -39,6 +41,7 @@ type Case struct {
 	calls  []*call
 	pauses map[string][]span
 	stalls []span
+	losses []span // in which what Redis was told may have been lost
 	issued map[issuedIn]int
 
 	// Figures are what the checkers measured on the way.
@@ -60,6 +63,10 @@ type Figures struct {
 	Outcomes map[string]int
 	Claims   int
 	Stall    time.Duration
+	// Losses are the times that Redis may have lost something; Lost counts, by
+	// what it is, what was lost then and need not have been kept.
+	Losses int
+	Lost   map[string]int
 }
 
 // New opens the case of a run in a directory.
@@ -76,7 +83,7 @@ func New(dir string, t Terms, exports []string) (*Case, error) {
 }
 
 func newCase(t Terms, events []history.Event, dump history.Dump, exports []string) *Case {
-	c := &Case{Terms: t, events: events, dump: dump, exports: exports, Figures: Figures{Verdicts: map[string]int{}, Outcomes: map[string]int{}}}
+	c := &Case{Terms: t, events: events, dump: dump, exports: exports, Figures: Figures{Verdicts: map[string]int{}, Outcomes: map[string]int{}, Lost: map[string]int{}}}
 	c.acts = pair(events)
 	c.readNotes()
 	c.readRecords()

@@ -31,6 +31,9 @@ type world struct {
 	dump   history.Dump
 	dir    string
 	act    uint64
+
+	replicated bool
+	lost       map[string]int // as it was counted
 }
 
 func (w *world) add(at int64, e history.Event) {
@@ -114,12 +117,13 @@ func good(t *testing.T) *world {
 
 func (w *world) judge(t *testing.T) []string {
 	t.Helper()
-	c := newCase(Terms{Fleet: "f", Partitions: 1, Permit: 250 * time.Millisecond, Trust: time.Second, Take: 2 * time.Second, Leave: 5 * time.Second, Slack: 100 * time.Millisecond, Slots: 4}, w.events, w.dump, []string{w.seal(t)})
+	c := newCase(Terms{Fleet: "f", Partitions: 1, Permit: 250 * time.Millisecond, Trust: time.Second, Take: 2 * time.Second, Leave: 5 * time.Second, Slack: 100 * time.Millisecond, Slots: 4, Replicated: w.replicated}, w.events, w.dump, []string{w.seal(t)})
 	broken := map[string]bool{}
 	for _, b := range c.Judge() {
 		t.Log(b.Checker, b.Text)
 		broken[b.Checker] = true
 	}
+	w.lost = c.Figures.Lost
 	return slices.Sorted(maps.Keys(broken))
 }
 

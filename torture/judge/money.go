@@ -31,9 +31,13 @@ func (c *Case) bookings(r *record) (by map[string][]booking, sum int64) {
 // call that the witness answered is booked, and one that is booked as settled
 // was answered.
 func money(c *Case) {
-	answered := map[[2]string]int{}
+	answered, doubtful := map[[2]string]int{}, map[[2]string]bool{}
 	for _, k := range c.calls {
 		if k.status == 200 && !k.left {
+			if c.jobs[k.job] == nil && len(c.losses) > 0 || c.maybeLost(k.at, k.end+c.Trust.Microseconds()) {
+				c.Figures.Lost["bookings at risk"]++
+				doubtful[[2]string{k.job, k.id}] = true
+			}
 			answered[[2]string{k.job, k.id}]++
 		}
 	}
@@ -49,17 +53,21 @@ func money(c *Case) {
 			c.breach("job %s spent %s of %s", r.id, r.f["spent"], r.f["budget"])
 		}
 		for name, all := range by {
-			c.seen(r, name, all, answered[[2]string{r.id, name}])
+			k := [2]string{r.id, name}
+			c.seen(r, name, all, answered[k], doubtful[k])
 			delete(answered, [2]string{r.id, name})
 		}
 	}
 	for k, n := range answered {
+		if doubtful[k] {
+			continue
+		}
 		c.breach("job %s: the call %s was answered %d times and never booked", k[0], k[1], n)
 	}
 }
 
 // seen holds the bookings of one call to how often the witness answered it.
-func (c *Case) seen(r *record, name string, all []booking, answered int) {
+func (c *Case) seen(r *record, name string, all []booking, answered int, doubtful bool) {
 	settled, paid := 0, 0
 	for _, b := range all {
 		if b.cost > 0 {
@@ -72,7 +80,7 @@ func (c *Case) seen(r *record, name string, all []booking, answered int) {
 	if settled > answered {
 		c.breach("job %s: the call %s was answered %d times and settled %d times", r.id, name, answered, settled)
 	}
-	if paid < answered {
+	if paid < answered && !doubtful {
 		c.breach("job %s: the call %s was answered %d times and booked %d times", r.id, name, answered, paid)
 	}
 }
@@ -92,7 +100,7 @@ func checkpoints(c *Case) {
 			if !r.claimedAt(at) {
 				c.breach("job %s: checkpoint %s was written at %s, under no claim: %s", r.id, seq, seconds(at-r.created()), r.spans())
 			}
-			if step, cut := strings.CutPrefix(f[1], "step_"); cut && contains(r.f["input"], `"events":true`) && r.early(number(step), at, number(f[3])) {
+			if step, cut := strings.CutPrefix(f[1], "step_"); cut && contains(r.f["input"], `"events":true`) && r.early(number(step), at, number(f[3])) && !c.unpromised(at, "events") {
 				c.breach("job %s: checkpoint %s, of step %s, was written at %s under claim %s, which had not done that step then",
 					r.id, seq, step, seconds(at-r.created()), f[3])
 			}
@@ -138,22 +146,25 @@ func (c *Case) steps(r *record) {
 	if json.Unmarshal([]byte(r.f["input"]), &in) != nil {
 		return
 	}
-	last, fresh := 0, true
+	last, fresh, before := 0, true, int64(0)
 	for _, e := range r.events {
 		switch {
 		case e.kind == "job.started":
-			fresh = true
+			fresh, before = true, e.at
 		case e.kind != "step.done":
 		case fresh && !in.Checkpoint:
-			if e.data.Step != 1 {
+			if e.data.Step != 1 && !c.maybeLost(before, e.at) {
 				c.breach("job %s takes no checkpoints and went on at step %d", r.id, e.data.Step)
 			}
 			last, fresh = e.data.Step, false
 		case e.data.Step == last+1 || fresh && e.data.Step == last:
 			last, fresh = e.data.Step, false
 		default:
-			c.breach("job %s did step %d behind step %d", r.id, e.data.Step, last)
+			if !c.maybeLost(before, e.at) {
+				c.breach("job %s did step %d behind step %d", r.id, e.data.Step, last)
+			}
 			last, fresh = e.data.Step, false
 		}
+		before = max(before, e.at)
 	}
 }

@@ -38,6 +38,9 @@ func (c *Case) answered() {
 			continue
 		}
 		r, d := c.jobs[a.asked.Job], a.doc()
+		if r == nil && c.lostJob(a.asked.Job) {
+			continue
+		}
 		if r == nil {
 			c.breach("job %s was killed and is not there", a.asked.Job)
 			continue
@@ -120,6 +123,9 @@ func receipts(c *Case) { //nolint:gocognit,cyclop // one pass over the orders, t
 			continue
 		}
 		was := before[d.Order]
+		if was.whole && !c.Replicated && c.since(was.to, a.from) {
+			was.whole = false
+		}
 		if was.whole && a.from > was.to && len(d.Missing) == 0 && (d.Stage != "quiesced" || t.Waiting > was.waiting) {
 			c.breach("the order %s was quiesced and then %s, waiting for %d", d.Order, d.Stage, t.Waiting)
 		}

@@ -132,6 +132,7 @@ func (c *Case) readRecords() {
 			c.readOrder(at, v.Hash)
 		}
 	}
+	c.reassert()
 	for _, parts := range c.orders {
 		slices.SortFunc(parts, func(a, b *order) int { return cmp.Compare(a.partition, b.partition) })
 	}

@@ -35,7 +35,7 @@ func register(c *Case) {
 	for _, a := range merged(c.acts) {
 		switch a.asked.Op {
 		case "read":
-			if a.ok() {
+			if a.ok() && !c.maybeLost(a.asked.Wall, a.came.Wall) {
 				add(a.asked.Job, a, seen{}, a.doc().State)
 			}
 		case "kill":

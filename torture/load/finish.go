@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/rtfm-si/gavel/torture/history"
@@ -19,6 +20,7 @@ func (l *Load) Finish(ctx context.Context) error {
 		name string
 		done func(context.Context) bool
 	}{
+		{"nobody has seen more than Redis has", l.agreed},
 		{"submits are answered", l.redeem},
 		{"the gate is open", l.opened},
 		{"blocks are lifted", func(ctx context.Context) bool { return l.lift(ctx, l.admin) }},
@@ -39,6 +41,18 @@ func (l *Load) until(ctx context.Context, done func(context.Context) bool) bool 
 	defer cancel()
 	for !done(ctx) {
 		if !pause(ctx, 200*time.Millisecond) {
+			return false
+		}
+	}
+	return true
+}
+
+// agreed adopts until every dispatcher says that nothing is lost.
+func (l *Load) agreed(ctx context.Context) bool {
+	for i := range l.rig.Dispatchers {
+		l.adopt(ctx, l.admin)
+		fleet := l.admin.Do(ctx, rig.Ask{Op: "fleet", Method: http.MethodGet, Path: "/v1/fleet", At: i + 1})
+		if fleet.Type != history.OK || len(fleet.Doc.Losses) > 0 || slices.ContainsFunc(fleet.Doc.Workers, rig.Worker.Waits) {
 			return false
 		}
 	}

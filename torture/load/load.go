@@ -86,6 +86,7 @@ func (l *Load) Run(ctx context.Context) {
 	}
 	l.wg.Go(func() { l.every(ctx, l.admin, 16*l.pace, l.order) })
 	l.wg.Go(func() { l.every(ctx, l.admin, l.pace/2, l.look) })
+	l.wg.Go(func() { l.every(ctx, l.admin, 4*l.pace, l.adopt) })
 	l.wg.Wait()
 }
 

@@ -112,6 +112,15 @@ func (l *Load) KillOwner(ctx context.Context) rig.Answer {
 	return got
 }
 
+// adopt says that what Redis has is the truth, when somebody has seen more.
+func (l *Load) adopt(ctx context.Context, p *person) {
+	fleet := p.Do(ctx, rig.Ask{Op: "fleet", Method: http.MethodGet, Path: "/v1/fleet"})
+	lost := len(fleet.Doc.Losses) > 0 || slices.ContainsFunc(fleet.Doc.Workers, rig.Worker.Waits)
+	if fleet.Type == history.OK && lost {
+		l.insist(ctx, p, post(p, "adopt", "/v1/fleet/adopt", history.Event{}, object{}))
+	}
+}
+
 // Freeze closes the gate and kills nothing.
 func (l *Load) Freeze(ctx context.Context) rig.Answer {
 	return l.insist(ctx, l.admin, post(l.admin, "freeze", "/v1/fleet/freeze", history.Event{}, object{}))

@@ -59,9 +59,25 @@ func New(r *rig.Rig, l *load.Load, seed uint64, names, without []string) (*Storm
 		return nil, err
 	}
 	but := func(n Nemesis) bool { return slices.Contains(without, n.Name) }
-	a, b := &Hand{deck: slices.DeleteFunc(pick(Doors(), names), but)}, &Hand{deck: slices.DeleteFunc(pick(Workers(), names), but)}
+	doors, workers := Doors(), Workers()
+	switch {
+	case r.Redis.High != nil:
+		doors, workers = append(ofTopologies(), apart(ofDoors())...), ofWorkers()
+	case r.Losses:
+		doors = append(ofLosses(), apart(doors)...)
+	}
+	a, b := &Hand{deck: slices.DeleteFunc(pick(doors, names), but)}, &Hand{deck: slices.DeleteFunc(pick(workers, names), but)}
 	a.other, b.other = b, a
 	return &Storm{rig: r, load: l, log: log, seed: seed, Calm: 1200 * time.Millisecond, hands: []*Hand{a, b}}, nil
+}
+
+// apart are the faults that can meet with a loss: what a dispatcher has seen it
+// says again, unless it is killed in the same moment; and where no link stands
+// before Redis none can fail.
+func apart(from []Nemesis) []Nemesis {
+	return slices.DeleteFunc(from, func(n Nemesis) bool {
+		return slices.Contains([]string{"dispatcher-cut-off", "dispatcher-reply-lost", ClockJumps}, n.Name)
+	})
 }
 
 func pick(from []Nemesis, names []string) (out []Nemesis) {

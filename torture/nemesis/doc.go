@@ -14,5 +14,6 @@
 //	links.go   what happens between a worker and Redis
 //	redis.go   what happens to Redis
 //	host.go    what happens to its host and its file, and by its operator
+//	losses.go  what may lose what Redis was told, and nodes that fail over
 //	doors.go   what happens to dispatchers, the witness, and by people
 package nemesis

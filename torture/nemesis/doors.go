@@ -63,7 +63,7 @@ func pauseDispatcher(ctx context.Context, s *Strike) int64 {
 
 func rollDispatchers(ctx context.Context, s *Strike) int64 {
 	for _, m := range s.Rig.Dispatchers {
-		m.Term(1, s.calm())
+		m.Term(1, s.calm)
 		_ = m.Start()
 		pause(ctx, s.between(300*time.Millisecond, time.Second))
 	}

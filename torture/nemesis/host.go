@@ -82,7 +82,7 @@ func fileCorrupt(ctx context.Context, s *Strike) int64 {
 func tooMany(ctx context.Context, s *Strike) int64 {
 	r := s.Rig.Redis
 	n := -r.Info(ctx, "stats", "rejected_connections")
-	admin := r.Admin.Conn()
+	admin := r.Conn()
 	defer func() { _ = admin.Close() }()
 	admin.ConfigSet(ctx, "maxclients", strconv.Itoa(2+s.IntN(20)))
 	admin.ClientKillByFilter(ctx, "TYPE", "normal", "SKIPME", "yes")

@@ -89,7 +89,7 @@ func rolling(ctx context.Context, s *Strike) int64 {
 	var n int64
 	for _, m := range s.Rig.Workers {
 		n += s.held(ctx, m)
-		m.Term(1, s.calm())
+		m.Term(1, s.calm)
 		_ = m.Start()
 		if !pause(ctx, s.between(0, 300*time.Millisecond)) {
 			break
@@ -105,7 +105,7 @@ func termStorm(ctx context.Context, s *Strike) int64 {
 	for _, m := range s.Rig.Workers {
 		n += s.held(ctx, m)
 		times := 1 + s.IntN(3)
-		wg.Go(func() { m.Term(times, false) })
+		wg.Go(func() { m.Term(times, func() bool { return false }) })
 	}
 	wg.Wait()
 	for _, m := range s.Rig.Workers {

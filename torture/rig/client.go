@@ -59,11 +59,24 @@ type Doc struct {
 	State   string `json:"state"`
 	Head    string `json:"head"`
 	Token   string `json:"token"`
+	// Losses and Workers are of the fleet.
+	Losses  []json.RawMessage `json:"losses"`
+	Workers []Worker          `json:"workers"`
 	Gate    struct {
 		Frozen bool   `json:"frozen"`
 		Head   string `json:"head"`
 	} `json:"gate"`
 }
+
+// Worker is one of the fleet's.
+type Worker struct {
+	Lost   bool    `json:"lost"`
+	Silent float64 `json:"silent_seconds"`
+}
+
+// Waits says whether it has seen more than Redis has, and is still there to say
+// so.
+func (w Worker) Waits() bool { return w.Lost && w.Silent < 3 }
 
 func newClient(log *history.Log, secret string, bases []string) *Client {
 	return &Client{log: log, bases: bases, secret: secret, http: &http.Client{

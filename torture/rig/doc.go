@@ -9,10 +9,12 @@
 // # Files
 //
 //	rig.go      the fleet: who there is, what they are told
+//	member.go   a place for a process, one after the other
 //	process.go  a binary that runs
 //	redis.go    the Redis, what is done to it, what it holds
 //	host.go     its clock, its file and its disk; limits of processes
 //	shim/       what moves its clock
+//	topology.go a Redis of several nodes: under sentinels, or a cluster
 //	link.go     a link that fails on command
 //	pump.go     one direction of one of its connections
 //	witness.go  the outsider

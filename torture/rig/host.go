@@ -96,12 +96,30 @@ func limit(pid, what int, to uint64) error {
 // File is the append-only file that the server writes now, and its size.
 func (r *Redis) File() (name string, size int64) {
 	all, _ := filepath.Glob(filepath.Join(r.dir, "appendonlydir", "*.incr.aof")) // a pattern of ours
+	var last time.Time
 	for _, n := range all {
-		if s, err := os.Stat(n); err == nil {
-			name, size = n, s.Size()
+		if s, err := os.Stat(n); err == nil && !s.ModTime().Before(last) {
+			name, size, last = n, s.Size(), s.ModTime()
 		}
 	}
 	return name, size
+}
+
+// Rewrite has the server write its file anew, and waits until it has.
+func (r *Redis) Rewrite(ctx context.Context) error {
+	if err := r.Admin.BgRewriteAOF(ctx).Err(); err != nil {
+		return fmt.Errorf("rewrite the file: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	for r.Info(ctx, "persistence", "aof_rewrite_in_progress")+r.Info(ctx, "persistence", "aof_rewrite_scheduled") > 0 {
+		select {
+		case <-ctx.Done():
+			return errors.New("the file is not rewritten in time")
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return nil
 }
 
 // Corrupt spoils the file of a server that does not run in its middle, between

@@ -26,23 +26,27 @@ const (
 )
 
 // Redis is a redis-server with an append-only file, and an administrator's
-// connection to it that no fault strikes.
+// connection to it that no fault strikes; or all of a topology.
 type Redis struct {
-	dir, bin string
-	addr     string
-	host     *host
-	Admin    *redis.Client
+	dir, name, bin string
+	addr           string
+	args           []string
+	host           *host
+	Admin          redis.UniversalClient
+	// High is what it is made of, when it is more than one server.
+	High *High
 
 	mu   sync.Mutex
 	proc *process
 }
 
-func startRedis(ctx context.Context, dir string) (*Redis, error) {
+// newRedis prepares a server; it has no users but the one that everybody is.
+func newRedis(dir, name string) (*Redis, error) {
 	bin, err := exec.LookPath("redis-server")
 	if err != nil {
 		return nil, fmt.Errorf("torture needs a redis-server on the PATH (make redis gets one): %w", err)
 	}
-	data := filepath.Join(dir, "redis")
+	data := filepath.Join(dir, name)
 	if err := os.MkdirAll(data, 0o750); err != nil {
 		return nil, fmt.Errorf("a place for redis: %w", err)
 	}
@@ -50,9 +54,31 @@ func startRedis(ctx context.Context, dir string) (*Redis, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Redis{dir: data, bin: bin, addr: addr, host: newHost(dir)}
-	r.Admin = redis.NewClient(&redis.Options{Addr: addr, Username: "admin", Password: "any", MaxRetries: -1, ContextTimeoutEnabled: true, ReadTimeout: 5 * time.Second})
+	r := &Redis{dir: data, name: name, bin: bin, addr: addr, host: &host{dir: dir, whole: errors.New("it has none")}}
+	r.Admin = redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1, ContextTimeoutEnabled: true, ReadTimeout: 5 * time.Second})
+	return r, nil
+}
+
+func startRedis(ctx context.Context, dir string) (*Redis, error) {
+	r, err := newRedis(dir, "redis")
+	if err != nil {
+		return nil, err
+	}
+	r.host = newHost(dir)
+	r.args = []string{
+		"--user", "admin", "on", "nopass", "~*", "&*", "+@all", "--user", "default", "off", "~*", "&*", "+@all",
+		"--user", User, "on", ">" + Password, "~*", "&*", "+@all",
+	}
+	_ = r.Admin.Close() // it was nobody yet
+	r.Admin = redis.NewClient(&redis.Options{
+		Addr: r.addr, Username: "admin", Password: "any", MaxRetries: -1, ContextTimeoutEnabled: true, ReadTimeout: 5 * time.Second,
+	})
 	return r, r.Start(ctx)
+}
+
+// Conn is one of the administrator's connections, for who needs to have it.
+func (r *Redis) Conn() *redis.Conn {
+	return r.Admin.(*redis.Client).Conn() //nolint:forcetypeassert // asked only of a single server
 }
 
 // freeAddr finds a port below those that the kernel gives to clients, so that
@@ -72,12 +98,12 @@ func freeAddr() (string, error) {
 // Start starts the server, on the data that it had.
 func (r *Redis) Start(ctx context.Context) error {
 	_, port, _ := net.SplitHostPort(r.addr)
-	cmd := exec.Command(r.bin, "--port", port, "--bind", "127.0.0.1", "--dir", r.dir, "--save", "",
+	cmd := exec.Command(r.bin, append([]string{
+		"--port", port, "--bind", "127.0.0.1", "--dir", r.dir, "--save", "",
 		"--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction", "--protected-mode", "no",
-		"--user", "admin", "on", "nopass", "~*", "&*", "+@all", "--user", "default", "off", "~*", "&*", "+@all",
-		"--user", User, "on", ">"+Password, "~*", "&*", "+@all")
+	}, r.args...)...)
 	cmd.Env = append(os.Environ(), r.host.env...)
-	p, err := launch(filepath.Dir(r.dir)+"/logs", "redis", "Ready to accept connections", cmd)
+	p, err := launch(filepath.Dir(r.dir)+"/logs", r.name, "Ready to accept connections", cmd)
 	if err != nil {
 		return err
 	}
@@ -103,6 +129,19 @@ func (r *Redis) process() *process {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.proc
+}
+
+func (r *Redis) close() (err error) {
+	if p := r.process(); p != nil {
+		p.kill()
+	}
+	if r.High != nil {
+		err = r.High.close()
+	}
+	if r.Admin != nil {
+		err = errors.Join(err, r.Admin.Close())
+	}
+	return err
 }
 
 // Kill ends the server as a crash does.
@@ -149,22 +188,47 @@ func (r *Redis) Info(ctx context.Context, section, name string) int64 {
 
 // Dump reads all that Redis holds.
 func (r *Redis) Dump(ctx context.Context) (history.Dump, error) {
+	keys, err := r.keys(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("dump: %w", err)
+	}
 	d := history.Dump{}
-	it := r.Admin.Scan(ctx, 0, "*", 1000).Iterator()
-	for it.Next(ctx) {
-		v, err := r.value(ctx, it.Val())
+	for _, k := range keys {
+		v, err := r.value(ctx, k)
 		if errors.Is(err, redis.Nil) {
 			continue // gone since
 		}
 		if err != nil {
-			return nil, fmt.Errorf("dump %s: %w", it.Val(), err)
+			return nil, fmt.Errorf("dump %s: %w", k, err)
 		}
-		d[it.Val()] = v
-	}
-	if err := it.Err(); err != nil {
-		return nil, fmt.Errorf("dump: %w", err)
+		d[k] = v
 	}
 	return d, nil
+}
+
+// keys are all that there are, on every master.
+func (r *Redis) keys(ctx context.Context) (all []string, err error) {
+	cluster, is := r.Admin.(*redis.ClusterClient)
+	if !is {
+		return scan(ctx, r.Admin)
+	}
+	var mu sync.Mutex
+	err = cluster.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error {
+		some, err := scan(ctx, c)
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, some...)
+		return err
+	})
+	return all, err
+}
+
+func scan(ctx context.Context, c redis.Cmdable) (all []string, err error) {
+	it := c.Scan(ctx, 0, "*", 1000).Iterator()
+	for it.Next(ctx) {
+		all = append(all, it.Val())
+	}
+	return all, it.Err()
 }
 
 func (r *Redis) value(ctx context.Context, key string) (v history.Value, err error) {
