@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -67,12 +68,12 @@ func (a Authority) look(ctx context.Context, p int) {
 			a.Log.Debug("gate not begun", zap.Int("partition", p), zap.Error(err))
 		}
 	}
-	a.assert(ctx, p)
+	a.assert(ctx, p, s)
 }
 
 // assert tells a gate that lost data what it should know. What fails is told at
 // the next look.
-func (a Authority) assert(ctx context.Context, p int) {
+func (a Authority) assert(ctx context.Context, p int, found sight) {
 	owed, lost := a.Control.memory.owed(p)
 	if !lost {
 		return
@@ -88,6 +89,9 @@ func (a Authority) assert(ctx context.Context, p int) {
 	}
 	if f := owed.freeze; f != nil {
 		tell("", func() error { return a.Control.freezeAgain(ctx, p, *f) })
+	}
+	if owed.pace.rate != "" && found.number != "" {
+		tell(paceSaid, func() error { return a.Control.paceAgain(ctx, p, owed.pace, found) })
 	}
 	for _, b := range owed.blocks {
 		tell(b.ID, func() error { return a.Control.blockAgain(ctx, p, b) })
@@ -173,6 +177,35 @@ func (c *Redis) freezeAgain(ctx context.Context, p int, s sight) error {
 		c.memory.saw(p, reply.Str(0))
 	}
 	return err
+}
+
+// paceAgain lets no more start, once the gate is adopted, than was said when it
+// was thawed. A gate that is closed stays closed, and one that somebody has just
+// changed is looked at again: only the head that was found is told.
+func (c *Redis) paceAgain(ctx context.Context, p int, was pace, found sight) error {
+	seconds := ""
+	if !was.until.IsZero() {
+		left := time.Until(was.until)
+		if left <= 0 {
+			return nil
+		}
+		seconds = strconv.FormatInt(int64(math.Ceil(left.Seconds())), 10)
+	}
+	if found.frozen || found.pace.rate == was.rate {
+		return nil
+	}
+	reply, err := c.again(ctx, "gate", rediskit.Place{Slot: c.partitions.Slot(p)}, rediskit.Args{
+		"act": "thaw", "seen": found.number, "actor": "system:memory", "reason": "a rate that was lost is in force again", "incident": "",
+		"mark": rand.Text(), "who": keeper("rate"), "rate": was.rate, "interval": was.interval, "seconds": seconds,
+	})
+	switch {
+	case err != nil:
+		return err
+	case reply.Word == "stale":
+		return errStale
+	}
+	c.memory.saw(p, reply.Str(0))
+	return nil
 }
 
 func (c *Redis) blockAgain(ctx context.Context, p int, b job.Block) error {

@@ -30,8 +30,20 @@ type recall struct {
 	known  map[job.ID]job.Scope
 	said   map[job.ID]bool
 	frozen bool // the gate as it was before it was lost; said again when it is
+	pace   pace
 	blocks []job.Block
 }
+
+// pace is the rate at which a gate was thawed, as the gate has it; the zero value
+// for none.
+type pace struct {
+	rate, interval string
+	until          time.Time // zero for until the next thaw
+}
+
+// paceSaid stands for the rate among the orders that a gate was told again; the
+// freeze is the empty id.
+const paceSaid = job.ID("rate")
 
 // standingOrder is an order as its partition recorded it.
 type standingOrder struct {
@@ -48,6 +60,7 @@ type sight struct {
 	adopted                 uint64
 	frozen                  bool
 	reason, incident, actor string
+	pace                    pace
 	blocks                  []job.Block
 }
 
@@ -172,7 +185,7 @@ func (m *memory) look(p int, head string, acts uint64, s sight, now time.Time) n
 
 func (r *recall) take(s sight) {
 	s.acts = max(s.acts, r.last.acts)
-	r.last, r.frozen, r.blocks = s, s.frozen, s.blocks
+	r.last, r.frozen, r.pace, r.blocks = s, s.frozen, s.pace, s.blocks
 }
 
 // owed is what a gate that lost data has to be told again.
@@ -180,6 +193,7 @@ type owed struct {
 	orders []standingOrder
 	blocks []job.Block
 	freeze *sight
+	pace   pace // zero for none
 }
 
 func (m *memory) owed(p int) (owed, bool) {
@@ -204,10 +218,14 @@ func (m *memory) owed(p int) (owed, bool) {
 		o.freeze = new(sight)
 		*o.freeze = r.last
 	}
+	if !r.frozen && !r.said[paceSaid] {
+		o.pace = r.pace
+	}
 	return o, true
 }
 
-// told notes that the gate has an order again; the empty id is the freeze.
+// told notes that the gate has an order again; the empty id is the freeze, and
+// [paceSaid] the rate.
 func (m *memory) told(p int, id job.ID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

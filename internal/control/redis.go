@@ -188,7 +188,7 @@ func (c *Redis) sightIn(ctx context.Context, p int) (sight, error) {
 	cctx, cancel := rediskit.WithCall(ctx)
 	defer cancel()
 	pipe := c.run.Client.Pipeline()
-	g := pipe.HMGet(cctx, slot.Of("gate"), "number", "past", "adopted", "frozen", "reason", "incident", "actor", "rules")
+	g := pipe.HMGet(cctx, slot.Of("gate"), "number", "past", "adopted", "frozen", "reason", "incident", "actor", "rules", "rate", "interval", "rate_until")
 	acts := pipe.Get(cctx, slot.Of("audit_n"))
 	if _, err := pipe.Exec(cctx); err != nil && !errors.Is(err, redis.Nil) {
 		return sight{}, rediskit.Unread(err)
@@ -198,7 +198,7 @@ func (c *Redis) sightIn(ctx context.Context, p int) (sight, error) {
 	if err != nil {
 		return sight{}, fmt.Errorf("partition %d: %w", p, err)
 	}
-	s := sight{number: v[0], past: v[1], frozen: v[3] == "1", reason: v[4], incident: v[5], actor: v[6]}
+	s := sight{number: v[0], past: v[1], frozen: v[3] == "1", reason: v[4], incident: v[5], actor: v[6], pace: pace{v[8], v[9], rediskit.Time(v[10])}}
 	s.acts, _ = strconv.ParseUint(acts.Val(), 10, 64)
 	s.adopted, _ = strconv.ParseUint(v[2], 10, 64)
 	for _, r := range rules {

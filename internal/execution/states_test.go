@@ -149,8 +149,10 @@ func TestAStoreThatHangsHoldsNoStop(t *testing.T) {
 		trust time.Duration
 		most  time.Duration
 	}{
-		{job.StopKilled, 10 * time.Second, tailFor}, {job.StopKilled, 900 * time.Millisecond, 300 * time.Millisecond},
-		{job.StopDraining, 10 * time.Second, tailFor}, {job.StopDraining, 900 * time.Millisecond, tailFor},
+		{job.StopKilled, 10 * time.Second, tailFor},
+		{job.StopKilled, 900 * time.Millisecond, 300 * time.Millisecond},
+		{job.StopDraining, 10 * time.Second, tailFor},
+		{job.StopDraining, 900 * time.Millisecond, tailFor},
 	} {
 		f := newFakes()
 		f.onSave = func(ctx context.Context) error {

@@ -21,10 +21,13 @@ type Partitions struct {
 	Count int
 }
 
+// maxPartitions is what the last byte of a job's id can say.
+const maxPartitions = 256
+
 // Check refuses a count outside 1–256 and an unusable fleet name.
 func (ps Partitions) Check() error {
-	if ps.Count < 1 || ps.Count > 256 {
-		return fmt.Errorf("partitions: %d is outside 1–256", ps.Count)
+	if ps.Count < 1 || ps.Count > maxPartitions {
+		return fmt.Errorf("partitions: %d is outside 1–%d", ps.Count, maxPartitions)
 	}
 	return job.CheckName("fleet name", ps.Fleet, 32)
 }

@@ -72,17 +72,24 @@ func Establish(ctx context.Context, r Runner, ps Partitions) (Fleet, error) {
 
 // Find reads what a Redis remembers of a fleet. Unlike [Establish] it creates
 // nothing and asks nothing of the server: whoever must stop a fleet takes it as
-// it is.
+// it is. Every partition knows how many there are, so that any one which answers
+// is enough; what the others hold is for the caller to miss.
 func Find(ctx context.Context, r Runner, fleet string) (Fleet, error) {
 	f := Fleet{Partitions: Partitions{Fleet: fleet, Count: 1}}
 	if err := f.Partitions.Check(); err != nil {
 		return Fleet{}, fmt.Errorf("%w: %w", ErrUnfit, err)
 	}
-	m, err := r.Client.HGetAll(ctx, f.Partitions.Slot(0).Of("meta")).Result()
-	if err != nil {
-		return Fleet{}, fmt.Errorf("read the fleet's meta record: %w", Unread(err))
+	m, err := f.metaOf(ctx, r.Client, 0, 1)
+	if m == nil && !Forbidden(err) {
+		if other, otherErr := f.metaOf(ctx, r.Client, 1, maxPartitions); other != nil || err == nil {
+			m, err = other, otherErr
+		}
 	}
-	if len(m) == 0 {
+	switch {
+	case m != nil:
+	case err != nil:
+		return Fleet{}, fmt.Errorf("read the fleet's meta record: %w", err)
+	default:
 		return Fleet{}, fmt.Errorf("%w: %q", ErrNoFleet, fleet)
 	}
 	f.Partitions.Count, _ = strconv.Atoi(m["partitions"])
@@ -90,6 +97,25 @@ func Find(ctx context.Context, r Runner, fleet string) (Fleet, error) {
 		return Fleet{}, fmt.Errorf("%w: %w", ErrUnfit, err)
 	}
 	return f, f.takeSchema(m)
+}
+
+// metaOf is the meta record that the first of some partitions has; nil when those
+// that answer have none, and the error of one that does not.
+func (f *Fleet) metaOf(ctx context.Context, c redis.UniversalClient, from, to int) (map[string]string, error) {
+	cctx, cancel := WithCall(ctx)
+	defer cancel()
+	pipe := c.Pipeline()
+	var asked []*redis.MapStringStringCmd
+	for p := from; p < to; p++ {
+		asked = append(asked, pipe.HGetAll(cctx, f.Partitions.Slot(p).Of("meta")))
+	}
+	_, err := pipe.Exec(cctx) // it is the first of theirs
+	for _, a := range asked {
+		if len(a.Val()) > 0 {
+			return a.Val(), nil
+		}
+	}
+	return nil, Unread(err)
 }
 
 // takeSchema refuses a schema that this build does not know.

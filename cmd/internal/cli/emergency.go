@@ -30,6 +30,7 @@ type emergencyKillAll struct {
 	settings.Address `embed:""`
 	settings.Timing  `embed:""`
 	Freeze           bool          `name:"freeze" negatable:"" default:"true" help:"Freeze the fleet in the same step, or retries refill the road."`
+	AllowResume      bool          `name:"allow-resume" help:"Let owners go on from a checkpoint of their killed jobs; otherwise only an admin may."`
 	Yes              string        `name:"yes" placeholder:"FLEET" help:"The fleet's name once more, instead of typing it when asked."`
 	Who              string        `name:"who" placeholder:"NAME" help:"Who you are, for the audit; default is your name on this machine."`
 	Wait             time.Duration `name:"wait" default:"60s" help:"How long to see the order through, until nobody holds authority any more; a silent worker's jobs end --lease-take after this began to watch."`
@@ -48,7 +49,7 @@ func (c *emergencyKillAll) Run(ctx context.Context, d *desk) error {
 	patient, cancel := context.WithTimeout(ctx, c.Wait)
 	defer cancel()
 	began := time.Now()
-	r, err := fleet.KillAll(patient, emergency.Order{Reason: c.Reason, Incident: c.Incident, Freeze: c.Freeze})
+	r, err := fleet.KillAll(patient, emergency.Order{Reason: c.Reason, Incident: c.Incident, Freeze: c.Freeze, AllowResume: c.AllowResume})
 	if err != nil {
 		return d.unheard(c.refused(d, err))
 	}
@@ -75,6 +76,10 @@ func (c *emergencyKillAll) tell(d *desk, r client.Receipt) error {
 		if c.Freeze {
 			d.screen.Line("%s", d.screen.Paint(show.Dim, "nothing is admitted until a dispatcher is asked to: "+d.self+" thaw --reason …"))
 		}
+	}
+	if len(r.Missing) > 0 {
+		return notOver("Give the same command again when they can be reached, or start a dispatcher, which completes it. Until then workers that cannot reach them stop by themselves, within --lease-trust.",
+			"the order is in force where it could be recorded, and %s could not be reached; %d elsewhere still wait", partitionsText(r.Missing), r.Tally.Waiting)
 	}
 	if !r.Stopped() {
 		return notOver("Nothing it covers can start or commit any more. Give the same command again to see it further, or start a dispatcher, which does.\n"+
@@ -134,9 +139,12 @@ func (c *emergencyKillAll) confirm(ctx context.Context, d *desk, fleet *emergenc
 		return usage("without a terminal it needs --yes and the fleet's name")
 	}
 	if c.Yes == "" {
-		jobs, err := fleet.Jobs(ctx)
+		jobs, missing, err := fleet.Jobs(ctx)
 		if err != nil {
 			return c.refused(d, err)
+		}
+		if len(missing) > 0 {
+			d.screen.Line("%s", d.screen.Paint(show.Red, fmt.Sprintf("%s of %d cannot be reached: what they hold is in no number, and is killed when they are back", partitionsText(missing), fleet.Partitions())))
 		}
 		then := ""
 		if c.Freeze {

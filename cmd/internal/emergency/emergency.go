@@ -34,6 +34,8 @@ type Order struct {
 	Reason, Incident string
 	// Freeze closes the gate in the same step.
 	Freeze bool
+	// AllowResume lets owners go on from a checkpoint of a killed job.
+	AllowResume bool
 }
 
 // Fleet is a fleet whose dispatchers this process stands in for.
@@ -60,6 +62,12 @@ func Open(ctx context.Context, cfg Config) (*Fleet, error) {
 	if err != nil {
 		return nil, err
 	}
+	return stand(ctx, cfg, found)
+}
+
+// stand takes the dispatchers' place in a fleet that was found.
+func stand(ctx context.Context, cfg Config, found settings.Fleet) (*Fleet, error) {
+	var err error
 	f := &Fleet{fleet: found, actor: access.Emergency(cfg.Subject, userOf(cfg.Redis.URL), cfg.From, "emergency-"+rand.Text())}
 	run := found.On(found.Clients.Lease)
 	f.orders, err = control.NewRedis(run, found.Partitions, cfg.Timing.Take, cfg.Log)
@@ -94,13 +102,17 @@ func (f *Fleet) Close() error {
 // Name is the fleet's name.
 func (f *Fleet) Name() string { return f.fleet.Partitions.Fleet }
 
-// Jobs counts the live jobs by state.
-func (f *Fleet) Jobs(ctx context.Context) (map[client.State]int64, error) {
+// Partitions is how many the fleet has.
+func (f *Fleet) Partitions() int { return f.fleet.Partitions.Count }
+
+// Jobs counts the live jobs by state, and names the partitions that could not be
+// reached: what they hold is in no number.
+func (f *Fleet) Jobs(ctx context.Context) (jobs map[client.State]int64, missing []int, err error) {
 	v, err := f.orders.View(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("look at the fleet: %w", err)
+		return nil, nil, fmt.Errorf("look at the fleet: %w", err)
 	}
-	return jobsOf(v), nil
+	return jobsOf(v), v.Missing, nil
 }
 
 // again is how long to wait before Redis is asked once more.
@@ -117,7 +129,7 @@ func (f *Fleet) KillAll(ctx context.Context, o Order) (client.Receipt, error) {
 		return client.Receipt{}, fmt.Errorf("authorise: %w", err)
 	}
 	order := job.Order{
-		Scope: permit.Scope(), Reason: o.Reason, Incident: o.Incident, Freeze: o.Freeze,
+		Scope: permit.Scope(), Reason: o.Reason, Incident: o.Incident, Freeze: o.Freeze, AllowResume: o.AllowResume,
 		RequestedAt: time.Now(), Check: access.BreakGlass,
 	}
 	key := rand.Text()
@@ -147,7 +159,8 @@ const look = 100 * time.Millisecond
 
 // Watch tells of the order as it goes on, until nobody holds authority over what
 // it covers and every verdict is booked, or ctx ends; it returns the last receipt
-// that it saw. A Redis that does not answer is asked again.
+// that it saw. A Redis that does not answer is asked again; a partition that is
+// away takes the order when it is back.
 func (f *Fleet) Watch(ctx context.Context, r client.Receipt, told func(client.Receipt)) client.Receipt {
 	for {
 		told(r)

@@ -11,7 +11,7 @@ func receiptOf(r job.Receipt) client.Receipt {
 	t := r.Tally
 	v := client.Receipt{
 		Order: string(r.Order.ID), Scope: client.Scope{Kind: string(r.Order.Scope.Kind), Owner: r.Order.Scope.Owner},
-		Stage: client.Stage(r.Stage), Actor: r.Order.Actor, Reason: r.Order.Reason, Incident: r.Order.Incident, Freeze: r.Order.Freeze,
+		Stage: client.Stage(r.Stage), Actor: r.Order.Actor, Reason: r.Order.Reason, Incident: r.Order.Incident, Freeze: r.Order.Freeze, AllowResume: r.Order.AllowResume,
 		Timeline: client.Timeline{Requested: r.Order.RequestedAt, Recorded: r.Order.RecordedAt},
 		Tally: client.Tally{
 			Targeted: t.Targeted, Stopped: t.Stopped, NotRunning: t.NotRunning, AlreadyOver: t.AlreadyOver, Fenced: t.Fenced, Waiting: t.Waiting,

@@ -139,7 +139,8 @@ func (a Address) tls() (*tls.Config, error) {
 }
 
 // Find connects to a fleet that is there, however unfit its Redis, and asks
-// once: it is for an emergency, and creates nothing. It returns
+// once: it is for an emergency, and creates nothing. One partition that answers is
+// enough. It returns
 // [rediskit.ErrNoFleet] where no fleet of that name is.
 func (a Address) Find(ctx context.Context, name string, log *zap.Logger) (Fleet, error) {
 	clients, err := a.open(name, Conns{}, log)
@@ -147,9 +148,7 @@ func (a Address) Find(ctx context.Context, name string, log *zap.Logger) (Fleet,
 		return Fleet{}, err
 	}
 	f := Fleet{Clients: clients, Profile: rediskit.Server}
-	cctx, cancel := rediskit.WithCall(ctx)
-	defer cancel()
-	if f.Fleet, err = rediskit.Find(cctx, f.Runner(), a.Fleet); err != nil {
+	if f.Fleet, err = rediskit.Find(ctx, f.Runner(), a.Fleet); err != nil {
 		return Fleet{}, errors.Join(err, clients.Close())
 	}
 	return f, nil
