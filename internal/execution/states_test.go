@@ -92,6 +92,13 @@ func TestAStateOutsideRedisCountsOnlyByItsRecord(t *testing.T) {
 	require.Equal(t, 1, damaged)
 	require.Equal(t, "state 4", string(c.Data))
 
+	large := state(6)
+	large.Data = make([]byte, checkpoint.Max+1)
+	require.ErrorIs(t, r.Checkpoint(ctx, id(1), second, large), checkpoint.ErrTooLarge)
+	after, err := store.List(ctx, "", "", 100)
+	require.NoError(t, err)
+	require.Len(t, after, len(names)-1, "nothing of it was kept")
+
 	store.away.Store(true)
 	_, _, err = r.Last(ctx, id(1))
 	require.ErrorIs(t, err, checkpoint.ErrAway)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rtfm-si/gavel/cmd/internal/comparison"
+	"github.com/rtfm-si/gavel/cmd/internal/settings"
 	"github.com/rtfm-si/gavel/internal/execution/model"
 	"github.com/rtfm-si/gavel/internal/execution/price"
 	"github.com/rtfm-si/gavel/internal/modelsim"
@@ -20,22 +21,26 @@ type compareCommand struct {
 	ModelURL     string   `name:"model-url" placeholder:"URL" help:"A real model server (OpenAI chat protocol); the simulated one if left out."`
 	ModelKeyFile string   `name:"model-key-file" type:"path" placeholder:"FILE" help:"File with its API key."`
 	Model        string   `name:"model" default:"simulated" help:"Model to ask; it must have a price."`
+	Prices       string   `name:"prices" type:"path" placeholder:"FILE" help:"JSON file of prices that replace or add to the built-in table, as a worker's."`
 }
 
 // Run writes the comparison, in Markdown.
 func (c *compareCommand) Run(ctx context.Context, d *desk) error {
+	if c.ModelURL == "" && (c.ModelKeyFile != "" || c.Model != modelsim.Model) {
+		return usage("--model-key-file and --model are for a real model server; give its --model-url")
+	}
 	prices, err := price.Embedded()
+	if c.Prices != "" {
+		prices, err = price.Load(c.Prices)
+	}
 	if err != nil {
-		return err
+		return usage("--prices: %v", err)
 	}
-	key, url := "", c.ModelURL
-	if c.ModelKeyFile != "" {
-		raw, err := os.ReadFile(c.ModelKeyFile)
-		if err != nil {
-			return usage("--model-key-file: %v", err)
-		}
-		key = strings.TrimSpace(string(raw))
+	key, err := settings.ReadSecret(c.ModelKeyFile)
+	if err != nil {
+		return usage("--model-key-file: %v", err)
 	}
+	url := c.ModelURL
 	if url == "" {
 		var stop func()
 		if url, stop, err = simulated(ctx); err != nil {

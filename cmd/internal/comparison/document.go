@@ -17,7 +17,7 @@ func Document(pairs []Pair, modelName string, simulated bool) string {
 	if simulated {
 		line("> A simulated model server wrote these texts, by rule. They show the form of both, and calls, tokens and prices as they fall;")
 		line("> they are no advice, and say nothing about how good a real model's would be. `gavel compare --model-url … --model-key-file … --model …`")
-		line("> writes the same page with a real one.\n")
+		line("> writes the same page with a real one (`--prices FILE` for a model that has none here).\n")
 	}
 	var plain, whole Bill
 	line("| problem | one call | tokens in / out | cost | deliberation | tokens in / out | cost | dearer by |")
