@@ -189,11 +189,21 @@ func TestASelectorIsPreviewedAndKilled(t *testing.T) {
 	p.enter("#f-labels", "batch=nightly\r")
 	p.dialog("Kill 5 jobs?")
 	p.says("dialog .tally", "alice")
+	p.click("#resumable")
+	p.shot("kill-preview-desktop-dark")
+	p.accessible("the preview of a kill")
 	p.enter("#reason", "the nightly batch loops\r")
 	p.noDialog()
 	p.until("document.querySelector('.kill[data-stage=quiesced]')")
 	p.says(".kill", "5 targeted")
 	w.running(2)
+	killed := 0
+	for j, err := range w.admin.Jobs(t.Context(), client.JobQuery{States: []client.State{client.Killed}}) {
+		require.NoError(t, err)
+		require.True(t, j.AllowResume, "its owner may go on from it")
+		killed++
+	}
+	require.Equal(t, 5, killed)
 }
 
 // Owners see their own, and no lever that they do not have.

@@ -23,7 +23,7 @@ var listed = []string{ //nolint:gochecknoglobals // never written
 	"id", "owner", "submitter", "kind", "labels", "state", "seq", "worker", "epoch", "attempts", "max_attempts",
 	"grants", "checkpoint", "resumed_from", "resumed_seq", "budget", "reserved", "spent", "order", "order_at", "order_by", "order_reason",
 	"park_reason", "short_of", "blocked_by", "outcome", "cause", "error", "killed_by", "kill_reason", "verdict", "created_at",
-	"queued_at", "granted_at", "due_at", "ended_at", "killed_at",
+	"queued_at", "granted_at", "due_at", "ended_at", "killed_at", "questions", "timeout", "allow_resume", "spent_at_order",
 }
 
 // List returns one page of jobs, newest first. Over several partitions it goes

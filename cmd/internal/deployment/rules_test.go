@@ -100,13 +100,15 @@ func TestOperationsNameWhatThereIs(t *testing.T) {
 	}
 }
 
-// Helm takes files from its chart alone: the alerts are there twice, and the same.
-func TestTheChartHasTheAlerts(t *testing.T) {
-	want, err := os.ReadFile(rulesFile)
-	require.NoError(t, err)
-	have, err := os.ReadFile("../../../deploy/helm/gavel/files/rules.yml")
-	require.NoError(t, err)
-	require.Equal(t, string(want), string(have), "cp deploy/prometheus/rules.yml deploy/helm/gavel/files/")
+// Helm takes files from its chart alone: alerts and dashboard are there twice, and the same.
+func TestTheChartHasTheAlertsAndTheDashboard(t *testing.T) {
+	for file, copied := range map[string]string{rulesFile: "rules.yml", dashboardFile: "dashboard.json"} {
+		want, err := os.ReadFile(file)
+		require.NoError(t, err)
+		have, err := os.ReadFile("../../../deploy/helm/gavel/files/" + copied)
+		require.NoError(t, err)
+		require.Equal(t, string(want), string(have), "cp %s deploy/helm/gavel/files/%s", file, copied)
+	}
 }
 
 // Whoever is woken is told what to do.

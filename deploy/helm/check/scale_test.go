@@ -89,6 +89,11 @@ func TestMonitorsAndPoliciesReachThePods(t *testing.T) {
 	}
 	rules := one[*monitoring.PrometheusRule](t, all, "gavel")
 	require.Greater(t, len(rules.Spec.Groups[1].Rules), 10)
+	dashboard := one[*core.ConfigMap](t, all, "gavel-dashboard")
+	require.Equal(t, "1", dashboard.Labels["grafana_dashboard"])
+	var board struct{ UID string }
+	require.NoError(t, json.Unmarshal([]byte(dashboard.Data["gavel.json"]), &board))
+	require.Equal(t, "gavel", board.UID)
 }
 
 // A worker has no door: nobody but monitoring reaches it.

@@ -39,6 +39,7 @@ func TestValuesThatWouldNotDoAreRefused(t *testing.T) {
 		"{worker: {keda: {enabled: true, prometheus: 'http://p'}}, metrics: {enabled: false}}":  {"metrics.enabled"},
 		"worker: {keda: {enabled: true, prometheus: 'http://p', selector: x, minReplicas: 99}}": {"minReplicas (99)"},
 		"metrics: {enabled: false, rules: {enabled: true}}":                                     {"metrics.enabled"},
+		"metrics: {enabled: false, dashboard: {enabled: true}}":                                 {"metrics.enabled"},
 	} {
 		_, err := render(t.Context(), values(t, text))
 		if len(want) == 0 {

@@ -2,7 +2,7 @@
 
 import { post, random } from './api.js';
 import { draw, h } from './dom.js';
-import { at, changed, state } from './state.js';
+import { at, changed, may, state } from './state.js';
 
 let actions;
 let open = null; // what the dialog is about; null when it is closed
@@ -56,10 +56,17 @@ export function why(focus, note = 'Kept in the receipt, the job and the audit.')
     field('incident', 'Incident (optional)', { maxlength: 128, value: state.incident || state.fleet?.gate.incident || undefined })];
 }
 
+// resumable is for kills from above: after one of those only an admin may go on
+// from a checkpoint, unless the order says otherwise.
+export function resumable() {
+  return may('fleet-read') && h('p', { class: 'check', key: 'resumable' }, h('input', { type: 'checkbox', id: 'resumable' }),
+    h('label', { for: 'resumable' }, 'Owners may go on from a checkpoint'));
+}
+
 export function given() {
   const incident = at('incident')?.value.trim();
   if (incident) state.incident = incident;
-  return { reason: at('reason').value.trim(), ...(incident ? { incident } : {}) };
+  return { reason: at('reason').value.trim(), ...(incident ? { incident } : {}), ...(at('resumable')?.checked ? { allow_resume: true } : {}) };
 }
 
 // send does the act and closes the dialog, or says in it what went wrong.

@@ -2,7 +2,7 @@
 
 import { post } from './api.js';
 import { block, lift } from './blocks.js';
-import { close, field, foot, frame, given, init, redraw, send, show, shown, why } from './dialog.js';
+import { close, field, foot, frame, given, init, redraw, resumable, send, show, shown, why } from './dialog.js';
 import { count, h, jobs, money } from './dom.js';
 import { adopt, freeze, thaw } from './gate.js';
 import { scopeText } from './receipt.js';
@@ -25,7 +25,7 @@ function killJobBody(o) {
   const j = o.job;
   return frame(o, 'Kill this job', true, () => send(o, () => post(`/v1/jobs/${j.id}/kill`, given(), { idempotencyKey: o.key }), ordered),
     h('p', null, `${j.kind} of ${j.owner}, ${j.state}${j.worker ? ` on ${j.worker}` : ''}; it has spent ${money(j.spent_micro_usd)}.`), h('p', { class: 'id dim' }, j.id),
-    why(true), foot(o, 'Kill the job', true));
+    why(true), resumable(), foot(o, 'Kill the job', true));
 }
 
 function ordered(receipt, began) {
@@ -87,7 +87,7 @@ function killSecond(o) {
     h('p', { id: 'preview' }, 'Of ', h('b', null, scopeText(p.scope)), `: ${jobs(p.jobs)} of ${count(p.owners)} ${p.owners === 1 ? 'owner' : 'owners'}; ${money(p.spent_micro_usd)} spent so far, ${money(p.micro_usd_per_minute)} a minute.`,
       p.covered_before > 0 && ` ${jobs(p.covered_before)} under an earlier order already.`, p.partial && ' Too many live to look at all: these are lower bounds.'),
     !none && h('div', { class: 'three' }, tally('by owner', p.by_owner), tally('by kind', p.by_kind), tally('by state', p.by_state)),
-    !none && why(true),
+    !none && why(true), !none && resumable(),
     h('div', { class: 'foot' },
       h('button', { type: 'button', onclick: () => { o.preview = null; o.fault = null; redraw(); at('f-owner')?.focus(); } }, 'Change'),
       h('button', { type: 'button', onclick: () => close() }, 'Cancel', h('kbd', null, 'Esc')),
@@ -120,6 +120,7 @@ function killAllBody(o) {
   field('confirm', `Type the fleet’s name: ${state.me.fleet}`, { required: true, autofocus: true, oninput: () => redraw() }),
   why(false),
   h('p', { class: 'check' }, h('input', { type: 'checkbox', id: 'freeze-too', checked: true }), h('label', { for: 'freeze-too' }, 'Freeze in the same step, so that retries do not refill the road')),
+  resumable(),
   foot(o, 'Kill ALL', true, typed()));
 }
 
