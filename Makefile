@@ -138,7 +138,7 @@ torture-mutants: ## builds with one thing wrong, each of which torture must catc
 .PHONY: deaths
 deaths: ## 200 SIGKILLs of workers and 100 kills in mid-stream over whole deliberations; about ten minutes
 	@scripts/redis.sh ensure
-	$(GO) test -timeout 45m -count=1 -v -run 'DeathOfTheirWorkers|CutsTheStream' ./cmd -deaths
+	$(GO) test -timeout 45m -count=1 -v -run 'DeathOfTheirWorkers|CutsTheStream|GraphHasNoExit' ./cmd -deaths
 
 .PHONY: races
 races: ## the stories of make test again, told with processes that look for races

@@ -110,6 +110,8 @@ func vocabulary() map[string]word {
 		"gavel": scene.gavelWord,
 		// measured name regexp: waits until its metrics say so.
 		"measured": scene.measuredWord,
+		// probe worker path status [words]: waits until its probe answers so.
+		"probe": scene.probeWord,
 		// http file who METHOD path [body] [status=404] [under=2s] [Header~regexp]
 		"http": scene.httpWord,
 
