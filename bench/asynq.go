@@ -95,7 +95,7 @@ func (f *asynqFleet) close() error {
 }
 
 // asynqFlow is how many no-op jobs a second go from submit to done.
-func asynqFlow(ctx context.Context, url string, jobs, clients, workers, slots int) (float64, error) {
+func asynqFlow(ctx context.Context, url string, jobs, clients, workers, slots int) (flow, error) {
 	var n atomic.Int64
 	done := make(chan struct{})
 	f, err := openAsynq(url, workers, slots, func(context.Context, *asynq.Task) error {
@@ -105,15 +105,16 @@ func asynqFlow(ctx context.Context, url string, jobs, clients, workers, slots in
 		return nil
 	})
 	if err != nil {
-		return 0, err
+		return flow{}, err
 	}
 	defer func() { _ = f.close() }()
-	began := time.Now()
-	if err := parallel(clients, jobs, func(int) error { return f.enqueue(ctx) }); err != nil {
-		return 0, err
-	}
-	<-done
-	return float64(jobs) / time.Since(began).Seconds(), nil
+	return passed(ctx, url, jobs, func() error {
+		err := parallel(clients, jobs, func(int) error { return f.enqueue(ctx) })
+		if err == nil {
+			<-done
+		}
+		return err
+	})
 }
 
 // asynqWake is how long a job waits between its submit and its handler when a

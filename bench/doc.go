@@ -15,6 +15,7 @@
 //	fleet.go   a Gavel fleet in this process
 //	kill.go    kill latencies
 //	killall.go one order over a whole fleet
+//	backlog.go the same with a million jobs waiting
 //	flow.go    submit to done
 //	peer.go    what is asked of every system, and the waiting for it
 //	burst.go   many running jobs, killed as one order and one by one

@@ -18,7 +18,7 @@ type killAllResult struct {
 	cancelled time.Duration // the last running context is cancelled
 	quiesced  time.Duration // every worker has confirmed
 	pings     pings         // of an unrelated client, until everything is booked
-	longest   time.Duration // the longest that one sweep took, with its round trip
+	longest   slow          // of all that Redis did meanwhile
 	receipt   job.Receipt
 }
 
@@ -31,8 +31,9 @@ type pings struct {
 	worst   time.Duration
 }
 
-// killAll measures one fleet order over so many running and queued jobs.
-func killAll(ctx context.Context, url string, workers, running, queued int) (killAllResult, error) {
+// killAll measures one fleet order over so many running and queued jobs, and if
+// asked sees it through until all of them are booked.
+func killAll(ctx context.Context, url string, workers, running, queued int, through bool) (killAllResult, error) {
 	var res killAllResult
 	w := newWaiter(running)
 	name := fmt.Sprintf("all%d", time.Now().UnixNano())
@@ -52,6 +53,10 @@ func killAll(ctx context.Context, url string, workers, running, queued int) (kil
 		return res, err
 	}
 	ping := startPing(ctx, url)
+	longest, err := watchSlow(ctx, f.clients[0].Jobs)
+	if err != nil {
+		return res, err
+	}
 	began := time.Now()
 	permit, err := access.Authorize(access.Actor{Subject: "kim", Roles: []access.Role{access.Admin}}, access.KillFleet, access.WholeFleet())
 	if err != nil {
@@ -67,31 +72,43 @@ func killAll(ctx context.Context, url string, workers, running, queued int) (kil
 			res.cancelled = at.Sub(began)
 		}
 	}
-	order := res.receipt.Order.ID
-	for {
-		at := time.Now()
-		if _, err := f.orders.Sweep(ctx, 0, order); err != nil {
-			return res, err
-		}
-		res.longest = max(res.longest, time.Since(at))
-		if res.receipt, err = f.orders.Receipt(ctx, order); err != nil {
-			return res, err
-		}
-		if !res.receipt.Tally.Sums() {
-			return res, fmt.Errorf("the receipt does not sum up: %+v", res.receipt.Tally)
-		}
-		if res.receipt.Stage == job.Quiesced && res.quiesced == 0 {
-			res.quiesced = time.Since(began)
-		}
-		if res.receipt.Stage == job.Quiesced && res.receipt.Tally.Unbooked == 0 {
-			break
-		}
+	if through {
+		err = f.seeThrough(ctx, &res, began)
 	}
 	res.pings = ping()
-	if t := res.receipt.Tally; t.Stopped != int64(running) || t.NotRunning != int64(queued) {
-		return res, fmt.Errorf("want %d stopped and %d not running, the receipt says %+v", running, queued, t)
+	if err != nil {
+		return res, err
 	}
-	return res, nil
+	res.longest, err = longest()
+	if t := res.receipt.Tally; through && (t.Stopped != int64(running) || t.NotRunning != int64(queued)) {
+		err = fmt.Errorf("want %d stopped and %d not running, the receipt says %+v", running, queued, t)
+	}
+	return res, err
+}
+
+// seeThrough sweeps until everything under the order is booked.
+func (f *fleet) seeThrough(ctx context.Context, res *killAllResult, began time.Time) error {
+	for order := res.receipt.Order.ID; ; {
+		_, err := f.orders.Sweep(ctx, 0, order)
+		if err != nil {
+			return err
+		}
+		if res.receipt, err = f.orders.Receipt(ctx, order); err != nil {
+			return err
+		}
+		if !res.receipt.Tally.Sums() {
+			return fmt.Errorf("the receipt does not sum up: %+v", res.receipt.Tally)
+		}
+		if res.receipt.Stage != job.Quiesced {
+			continue
+		}
+		if res.quiesced == 0 {
+			res.quiesced = time.Since(began)
+		}
+		if res.receipt.Tally.Unbooked == 0 {
+			return nil
+		}
+	}
 }
 
 func (f *fleet) submitMany(ctx context.Context, prefix string, n int) error {
@@ -180,7 +197,7 @@ func benchKillAll(ctx context.Context, url string, rows *Rows) error {
 	base := rows.latencies(work, "bare broadcast", "one XADD, 20 blocked readers, 50 times", floor, nil)
 	var took, quiesced []time.Duration
 	for range 5 {
-		r, err := killAll(ctx, url, 20, 2000, 0)
+		r, err := killAll(ctx, url, 20, 2000, 0, true)
 		if err != nil {
 			return err
 		}
@@ -188,39 +205,5 @@ func benchKillAll(ctx context.Context, url string, rows *Rows) error {
 	}
 	rows.latencies(work, "gavel", "2,000 running on 20 workers, 5 times", took, &base)
 	rows.latencies("kill-all: request to quiesced", "gavel", "2,000 running on 20 workers, 5 times", quiesced, nil)
-	return nil
-}
-
-// benchBacklog is the same kill without and with a backlog.
-func benchBacklog(ctx context.Context, url string, rows *Rows) error {
-	const work = "kill-all with a backlog: request to nothing can start and every running context cancelled"
-	empty, err := killAll(ctx, url, 20, 1000, 0)
-	if err != nil {
-		return err
-	}
-	full, err := killAll(ctx, url, 20, 1000, backlog())
-	if err != nil {
-		return err
-	}
-	cond := fmt.Sprintf("1,000 running on 20 workers, %d queued", backlog())
-	rows.add(Row{Work: work, System: "gavel", Metric: "once", Value: ms(empty.stopped()), Unit: "ms", Conditions: "1,000 running on 20 workers, 0 queued"})
-	rows.add(Row{
-		Work: work, System: "gavel", Metric: "once", Value: ms(full.stopped()), Unit: "ms", Conditions: cond,
-		Ratio: ms(full.stopped()) / ms(empty.stopped()), Of: "0 queued",
-	})
-	for _, p := range []struct {
-		cond string
-		r    killAllResult
-	}{{"1,000 running on 20 workers, 0 queued", empty}, {cond, full}} {
-		rows.add(Row{
-			Work: "kill-all and sweep: an unrelated client's PING", System: "gavel", Metric: "max", Value: ms(p.r.pings.worst),
-			Unit: "ms", Conditions: p.cond,
-		})
-		rows.add(Row{
-			Work: "kill-all and sweep: an unrelated client's PING", System: "gavel", Metric: "over 25 ms", Value: float64(p.r.pings.over),
-			Unit: "of " + fmt.Sprint(p.r.pings.n), Conditions: p.cond,
-		})
-		rows.add(Row{Work: "kill-all and sweep: longest script", System: "gavel", Metric: "max", Value: ms(p.r.longest), Unit: "ms", Conditions: p.cond})
-	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 )
@@ -25,25 +26,34 @@ func run(ctx context.Context, args []string) error {
 	url := flags.String("redis", "", "a Redis to fill; none starts a redis-server of our own")
 	only := flags.String("only", "", "groups to run, separated by commas: kill, http, queued, flow, wake, killall, storm, backlog")
 	out := flags.String("out", "", "also write the rows as JSON to this file")
+	profile := flags.String("cpuprofile", "", "write a CPU profile of this process to a file")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if *url == "" {
-		own, stop, err := startRedis(ctx)
+	if *profile != "" {
+		done, err := profileTo(*profile)
 		if err != nil {
 			return err
 		}
-		defer stop()
-		*url = own
+		defer done()
 	}
+	fresh := source(startRedis)
+	if given := *url; given != "" {
+		fresh = func(context.Context) (string, func(), error) { return given, func() {}, nil }
+	}
+	shared, stop, err := fresh(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	var rows Rows
 	var errs []error // a group that fails does not take the figures of the others
-	for _, g := range groups() {
+	for _, g := range groups(fresh) {
 		if *only != "" && !strings.Contains(","+*only+",", ","+g.name+",") {
 			continue
 		}
 		fmt.Fprintln(os.Stderr, "running", g.name)
-		if err := g.run(ctx, *url, &rows); err != nil {
+		if err := g.run(ctx, shared, &rows); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", g.name, err))
 		}
 		if *out != "" {
@@ -56,12 +66,28 @@ func run(ctx context.Context, args []string) error {
 	return errors.Join(errs...)
 }
 
+// profileTo writes a CPU profile until the function it returns is called.
+func profileTo(path string) (done func(), err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, fmt.Errorf("profile: %w", err)
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("profile: %w", err), f.Close())
+	}
+	return func() { pprof.StopCPUProfile(); _ = f.Close() }, nil
+}
+
 type group struct {
 	name string
 	run  func(ctx context.Context, url string, rows *Rows) error
 }
 
-func groups() []group {
+// source gives a Redis to fill: each time another one of our own, or always the
+// one that was named.
+type source func(ctx context.Context) (url string, stop func(), err error)
+
+func groups(fresh source) []group {
 	return []group{
 		{"kill", benchKill},
 		{"http", benchHTTP},
@@ -70,7 +96,7 @@ func groups() []group {
 		{"wake", benchWake},
 		{"killall", benchKillAll},
 		{"storm", benchStorm},
-		{"backlog", benchBacklog},
+		{"backlog", func(ctx context.Context, _ string, rows *Rows) error { return benchBacklog(ctx, fresh, rows) }},
 	}
 }
 
@@ -131,18 +157,17 @@ func benchFlow(ctx context.Context, url string, rows *Rows) error {
 	if err != nil {
 		return err
 	}
-	rows.rate(work, "bare stream loop", "one script per step, 16 clients, 16 takers", floor, 0, "")
-	got, err := submitToDone(ctx, url, 20_000, 16, 4, 100)
-	if err != nil {
-		return err
-	}
-	rows.rate(work, "gavel", cond+", 4 workers", got, floor, "bare stream loop")
+	rows.flow(work, "bare stream loop", "one script per step, 16 clients, 16 takers", floor)
 	theirs, err := asynqFlow(ctx, url, 20_000, 16, 4, 100)
 	if err != nil {
 		return err
 	}
-	rows.rate(work, "asynq", cond+", 4 servers", theirs, 0, "")
-	rows.rate(work, "gavel", cond+", 4 workers", got, theirs, "asynq")
+	rows.flow(work, "asynq", cond+", 4 servers", theirs)
+	got, err := submitToDone(ctx, url, 20_000, 16, 4, 100)
+	if err != nil {
+		return err
+	}
+	rows.flow(work, "gavel", cond+", 4 workers", got, namedFlow{"bare stream loop", floor}, namedFlow{"asynq", theirs})
 	return nil
 }
 

@@ -46,13 +46,25 @@ func (r *Rows) latencies(work, system, conditions string, took []time.Duration, 
 	return q
 }
 
-// rate adds a throughput with its ratio to a base (0: it is the base).
-func (r *Rows) rate(work, system, conditions string, perSecond, base float64, of string) {
-	row := Row{Work: work, System: system, Metric: "rate", Value: perSecond, Unit: "1/s", Conditions: conditions}
-	if base > 0 {
-		row.Ratio, row.Of = perSecond/base, of
+// flow adds a throughput and its price, with their ratios to others'.
+func (r *Rows) flow(work, system, conditions string, f flow, others ...namedFlow) {
+	rate := Row{Work: work, System: system, Metric: "rate", Value: f.rate, Unit: "1/s", Conditions: conditions}
+	cost := Row{Work: work, System: system, Metric: "CPU of Redis", Value: float64(f.cpu.Nanoseconds()) / 1000, Unit: "µs a job", Conditions: conditions}
+	if len(others) == 0 {
+		r.add(rate)
+		r.add(cost)
 	}
-	r.add(row)
+	for _, o := range others {
+		rate.Ratio, rate.Of = f.rate/o.rate, o.name
+		cost.Ratio, cost.Of = float64(f.cpu)/float64(o.cpu), o.name
+		r.add(rate)
+		r.add(cost)
+	}
+}
+
+type namedFlow struct {
+	name string
+	flow
 }
 
 type quantiles struct {

@@ -23,7 +23,7 @@ for i = 1, #ARGV - 2 do
   local entry = redis.call('XADD', KEYS[2], '*', 'job', id)
   redis.call('HSET', ARGV[1] .. id, 'state', 'queued', 'entry', entry, 'queued_at', t, 'id', id, 'owner', 'ann', 'submitter', 'ann',
     'kind', 'bench', 'labels', '{}', 'input', '{}', 'budget', '5000000', 'max_attempts', '3', 'timeout', '0', 'seq', seq,
-    'created_at', t, 'attempts', '0', 'spent', '0', 'reserved', '0')
+    'created_at', t)
   for k = 3, 5 do redis.call('ZADD', KEYS[k], seq, id) end
   redis.call('XADD', ARGV[2] .. id, '*', 'type', 'job.queued', 'at', t, 'data', '{"owner":"ann","kind":"bench"}')
 end

@@ -132,10 +132,6 @@ func (k Clerk) sweep(ctx context.Context, p int) {
 	}
 }
 
-// sweepChunk is how many jobs one sweep looks at: a few hundred microseconds of
-// Redis's time.
-const sweepChunk = 100
-
 // Sweep takes an open order one chunk further in one partition: a selector's
 // walk, the jobs of a lifted block, or the verdicts behind a horizon. It returns
 // more while there is something left to do at once; waiting, quiesced, done,
@@ -163,15 +159,26 @@ func (c *Redis) Sweep(ctx context.Context, p int, order job.ID) (string, error) 
 
 // step calls one of the scripts that take an order a chunk further.
 func (c *Redis) step(ctx context.Context, script string, p int, order job.ID, more rediskit.Args) (rediskit.Reply, error) {
-	args := rediskit.Args{"id": string(order), "limit": sweepChunk}
+	n := c.chunks.size(script)
+	args := rediskit.Args{"id": string(order), "limit": n}
 	maps.Copy(args, more)
-	return c.call(ctx, script, rediskit.Place{Slot: c.partitions.Slot(p), Order: string(order)}, args)
+	began := time.Now()
+	reply, err := c.call(ctx, script, rediskit.Place{Slot: c.partitions.Slot(p), Order: string(order)}, args)
+	if reply.Word == "more" {
+		c.chunks.took(script, n, time.Since(began))
+	}
+	return reply, err
 }
 
-// book sweeps one order until there is nothing to book, or its share of a tick
-// is used up.
+// bookFor is how long one order is booked before the next has its turn.
+const bookFor = 300 * time.Millisecond
+
+// book sweeps one order until there is nothing to book, or its turn is over. It
+// rests for as long as each chunk took: half of Redis is for those who run jobs
+// and confirm kills.
 func (k Clerk) book(ctx context.Context, p int, id job.ID) {
-	for range 50 {
+	for end := time.Now().Add(bookFor); time.Now().Before(end); {
+		began := time.Now()
 		word, err := k.Control.Sweep(ctx, p, id)
 		if err != nil {
 			return
@@ -183,6 +190,7 @@ func (k Clerk) book(ctx context.Context, p int, id job.ID) {
 		if word != "more" || ctx.Err() != nil {
 			return
 		}
+		rest(ctx, time.Since(began))
 	}
 }
 

@@ -28,6 +28,7 @@ type Redis struct {
 	presence   *presence // of workers
 	samplers   *presence // of those who watch the beat and are no workers
 	memory     *memory
+	chunks     *chunks
 	take       time.Duration // T
 	log        *zap.Logger
 
@@ -44,7 +45,7 @@ func NewRedis(run rediskit.Runner, ps rediskit.Partitions, take time.Duration, l
 	if err != nil {
 		return nil, err
 	}
-	return &Redis{run: run, partitions: ps, scripts: s, presence: newPresence(), samplers: newPresence(), memory: newMemory(), take: take, log: log}, nil
+	return &Redis{run: run, partitions: ps, scripts: s, presence: newPresence(), samplers: newPresence(), memory: newMemory(), chunks: newChunks(), take: take, log: log}, nil
 }
 
 // call runs a script with a deadline and wraps its errors.

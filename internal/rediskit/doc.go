@@ -11,8 +11,8 @@
 //
 //	-- finish: running -> succeeded | failed | killed
 //	-- KEYS:    keys the script writes, by their names in the key table
-//	-- READS:   keys it only reads; they travel as ARGV, because Redis's ACL
-//	--          refuses a read-only key in KEYS
+//	-- READS:   keys of the partition that it only reads; Redis's ACL refuses a
+//	--          read-only key in KEYS, so they are built from the slot, as are
 //	-- MAKES:   key prefixes of the same slot from which it builds keys
 //	-- ARGV:    named arguments; a last one ending in * takes the rest
 //	-- REPLY:   the words it answers with

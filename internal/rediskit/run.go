@@ -78,23 +78,14 @@ func (r Runner) call(ctx context.Context, s *Script, at Place, args Args, rest [
 func (s *Script) values(at Place, args Args, rest []string) ([]string, []any, error) {
 	h := s.Header
 	keys := make([]string, len(h.Keys))
-	argv := make([]any, 0, len(h.Reads)+len(h.Makes)+len(h.Args)+len(rest))
+	argv := make([]any, 1, 1+len(h.Args)+len(rest))
+	argv[0] = string(at.Slot)
 	for i, row := range s.keys {
 		k, err := at.key(row)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", s.Name, err)
 		}
 		keys[i] = k
-	}
-	for _, row := range s.reads {
-		k, err := at.key(row)
-		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", s.Name, err)
-		}
-		argv = append(argv, k)
-	}
-	for _, name := range h.Makes {
-		argv = append(argv, at.Slot.Prefix(name))
 	}
 	taken := 0
 	for _, name := range h.Args {

@@ -39,7 +39,6 @@ type Script struct {
 	// Moves are the changes of place that its header names.
 	Moves   []job.Move
 	keys    []Key // the rows of Header.Keys
-	reads   []Key // the rows of Header.Reads
 	sources map[Profile]*redis.Script
 	// onCluster is the server's source behind [unmoved].
 	onCluster *redis.Script
@@ -75,7 +74,7 @@ func Load(room fs.FS, name string) (*Script, error) {
 		return nil, fmt.Errorf("%w: %s: %w", ErrScript, name, err)
 	}
 	s := &Script{Name: name, Header: h, Moves: steps, sources: map[Profile]*redis.Script{}}
-	s.keys, s.reads = rows(h.Keys), rows(h.Reads)
+	s.keys = rows(h.Keys)
 	code := h.rest() + h.bind(text+body)
 	for _, p := range []Profile{Server, Embedded} {
 		s.sources[p] = redis.NewScript(h.shebang(p) + "local profile = '" + string(p) + "'\n" + code)
@@ -89,9 +88,8 @@ func Load(room fs.FS, name string) (*Script, error) {
 // the other, and Redis looks only at those that were declared. A gate that stayed
 // behind would be an open one, and a job's record none. Asking for two keys that
 // are never there fails on both nodes exactly as long as the slot moves.
-const unmoved = `local slot = string.match(KEYS[1], '^{[^}]*}:')
-if type(redis.pcall('EXISTS', slot .. 'absent:1', slot .. 'absent:2')) == 'table' then
-  return redis.error_reply('TRYAGAIN ' .. slot .. ' is on its way to another node; nothing was done')
+const unmoved = `if type(redis.pcall('EXISTS', ARGV[1] .. 'absent:1', ARGV[1] .. 'absent:2')) == 'table' then
+  return redis.error_reply('TRYAGAIN ' .. ARGV[1] .. ' is on its way to another node; nothing was done')
 end
 `
 
@@ -273,6 +271,11 @@ func (h Header) check(body, included string) error {
 			return fmt.Errorf("key %s is not in the key table", k)
 		}
 	}
+	for _, k := range h.Reads {
+		if row, _ := lookup(k); row.Per != "" {
+			return fmt.Errorf("READS: %s is not one per partition; name its prefix in MAKES", k)
+		}
+	}
 	return h.checkReplies(body, whole)
 }
 
@@ -307,26 +310,25 @@ func same(what string, use *regexp.Regexp, text string, declared []string) error
 	return nil
 }
 
-// bind replaces names by positions: KEYS in header order; ARGV as the read-only
-// keys, then the prefixes, then the arguments.
+// bind replaces names: keys by their positions in header order, arguments by
+// theirs behind the slot, which is the first. Read-only keys and prefixes are put
+// together from the slot where they are used: each argument of a call costs Redis
+// as much as a short command.
 func (h Header) bind(code string) string {
 	code = usesKey.ReplaceAllStringFunc(code, func(m string) string {
 		name := m[2:]
 		if i := slices.Index(h.Keys, name); i >= 0 {
 			return "KEYS[" + strconv.Itoa(i+1) + "]"
 		}
-		return "ARGV[" + strconv.Itoa(slices.Index(h.Reads, name)+1) + "]"
+		return "ARGV[1] .. '" + name + "'"
 	})
-	code = usesPrefix.ReplaceAllStringFunc(code, func(m string) string {
-		return "ARGV[" + strconv.Itoa(len(h.Reads)+slices.Index(h.Makes, m[2:])+1) + "]"
-	})
-	base := len(h.Reads) + len(h.Makes)
+	code = usesPrefix.ReplaceAllString(code, "ARGV[1] .. '$1:'")
 	return usesArg.ReplaceAllStringFunc(code, func(m string) string {
 		name := m[2:]
 		if i := slices.Index(h.Args, name); i >= 0 {
-			return "ARGV[" + strconv.Itoa(base+i+1) + "]"
+			return "ARGV[" + strconv.Itoa(i+2) + "]"
 		}
-		first := base + slices.Index(h.Args, name+"*") + 1
+		first := slices.Index(h.Args, name+"*") + 2
 		return "rest(" + strconv.Itoa(first) + ")"
 	})
 }

@@ -70,6 +70,8 @@ func TestAHeaderThatDisagreesWithItsBodyIsRefused(t *testing.T) {
 	}
 	_, err := load(strings.ReplaceAll(good, "leases", "secret"))
 	require.ErrorContains(t, err, "key secret is not in the key table")
+	_, err = load(strings.ReplaceAll(good, "beat", "calls"))
+	require.ErrorContains(t, err, "READS: calls is not one per partition")
 	_, err = Load(fstest.MapFS{}, "take")
 	require.ErrorIs(t, err, ErrScript)
 }
@@ -77,13 +79,13 @@ func TestAHeaderThatDisagreesWithItsBodyIsRefused(t *testing.T) {
 func TestNamesBecomePositions(t *testing.T) {
 	s, err := load(good)
 	require.NoError(t, err)
-	const code = "local _ = KEYS[2], ARGV[1], ARGV[2], rest(4)\nif ARGV[3] == '' then"
+	const code = "local _ = KEYS[2], ARGV[1] .. 'beat', ARGV[1] .. 'events:', rest(3)\nif ARGV[2] == '' then"
 	require.Contains(t, s.Header.bind("local _ = K.leases, K.beat, P.events, A.more\nif A.id == '' then"), code)
 
 	keys, argv, err := s.values(Place{Slot: NewSlot("f", 3), Job: "J1"}, Args{"id": "x"}, []string{"a", "b"})
 	require.NoError(t, err)
 	require.Equal(t, []string{"{f:3}:job:J1", "{f:3}:leases"}, keys)
-	require.Equal(t, []any{"{f:3}:beat", "{f:3}:events:", "x", "a", "b"}, argv)
+	require.Equal(t, []any{"{f:3}:", "x", "a", "b"}, argv)
 }
 
 func TestACallThatDoesNotFitTheHeaderIsRefused(t *testing.T) {

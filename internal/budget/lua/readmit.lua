@@ -22,7 +22,8 @@ end
 
 local function fits(owner, amount)
   local name = 'owner:' .. owner
-  local own, all = room(name, window_of(owner)), room('total', window_of_all())
+  local own, all = windows(owner)
+  own, all = room(name, own), room('total', all)
   if own and own < amount or all and all < amount then return false end
   if own then left[name] = own - amount end
   if all then left.total = all - amount end

@@ -19,15 +19,17 @@ local function short(of, spent, held, cap)
   redis.call('HSET', k, 'short_of', of, 'short_by', A.max)
   return { 'budget', of, spent, held, cap, purse().ends }
 end
-if parking() then return short('breaker', '0', '0', '0') end
+-- The breaker parks what runs for as long as the gate is the one that it closed: a
+-- thaw ends it at once.
+local parking = redis.call('HGET', K.money, 'parking')
+if parking and parking ~= '' and gate().frozen and parking == gate().number then return short('breaker', '0', '0', '0') end
 if redis.call('HEXISTS', K.reserved, A.call) == 1 then return { 'reserved' } end
 local m = redis.call('HMGET', k, 'spent', 'reserved', 'budget', 'models')
 if tonumber(m[1] or '0') + tonumber(m[2] or '0') + tonumber(A.max) > tonumber(m[3] or '0') then
   return short('job', m[1] or '0', m[2] or '0', m[3] or '0')
 end
-local own = window_of(r.owner)
+local own, all = windows(r.owner)
 if own.cap and own.spent + own.held + tonumber(A.max) > own.cap then return short('owner', figures(own)) end
-local all = window_of_all()
 if all.cap and all.spent + all.held + tonumber(A.max) > all.cap then return short('fleet', figures(all)) end
 local models = m[4] or '\n'
 if #models < 8192 and not string.find(models, '\n' .. A.model .. '\n', 1, true) then

@@ -13,12 +13,11 @@
 -- REPLY:   recorded over covered foreign unknown
 -- FLAGS:   allow-oom
 -- INCLUDE: over record audit hint
-local function done(word, r)
-  local v = redis.call('HGET', K.order, 'first_verdict')
-  return { word, v or '', r and r.state or '', redis.call('HGET', K.order, 'at') or '' }
+local known = redis.call('HMGET', K.order, 'first_verdict', 'at')
+if known[1] then
+  local r = record(P.job .. A.job)
+  return { known[1] == 'already_over' and 'over' or 'recorded', known[1], r and r.state or '', known[2] or '' }
 end
-local verdict = redis.call('HGET', K.order, 'first_verdict')
-if verdict then return done(verdict == 'already_over' and 'over' or 'recorded', record(P.job .. A.job)) end
 local word, other, before = string.match(redis.call('GET', K.idem) or '', '^(%S+) (%S*) (%S*)$')
 if word == 'covered' then return { word, other, before } end
 if word then return { word } end
@@ -35,9 +34,8 @@ local function refuse(why)
   return { why }
 end
 if not r then return refuse('unknown') end
-local submitter = redis.call('HGET', P.job .. A.job, 'submitter')
 if A.must_own ~= '' and A.must_own ~= r.owner then return refuse('foreign') end
-if A.must_have_submitted ~= '' and A.must_have_submitted ~= submitter then return refuse('foreign') end
+if A.must_have_submitted ~= '' and A.must_have_submitted ~= redis.call('HGET', P.job .. A.job, 'submitter') then return refuse('foreign') end
 
 local function allowed(first, order)
   audit(t, 'kill', 'allowed', 'rule', again, 'who', A.who, 'scope', 'job', 'job', A.job, 'owner', r.owner, 'reason', A.reason,
@@ -50,30 +48,29 @@ if standing and (r.state ~= 'succeeded' and r.state ~= 'failed') then
   return { 'covered', standing.id, r.state }
 end
 
-local function record_order(first, waiting)
+local function record_order(first)
   redis.call('HSET', K.order, 'id', A.id, 'scope', 'job', 'job', A.job, 'owner', r.owner, 'actor', A.actor,
     'reason', A.reason, 'incident', A.incident, 'requested', A.requested, 'at', at, 'who', A.who, 'allow_resume', A.allow_resume,
     'trace', A.trace, 'first_verdict', first)
-  redis.call('HSET', P.tally .. A.id, 'targeted', 1, first, 1)
+  redis.call('HSET', P.tally .. A.id, 'targeted', '1', first, '1', 'unbooked', first == 'not_running' and '1' or '0')
   redis.call('ZADD', K.orders, at, A.id)
-  if waiting then redis.call('SADD', K.open_orders, A.id) end
+  if first == 'waiting' then redis.call('SADD', K.open_orders, A.id) end
   allowed(first, A.id)
 end
 if r.state == 'succeeded' or r.state == 'failed' then
-  record_order('already_over', false)
-  return done('over', r)
+  record_order('already_over')
+  return { 'over', 'already_over', r.state, at }
 end
 moved(r.owner, r.state, nil)
 if r.state == 'running' then
-  record_order('waiting', true)
+  record_order('waiting')
   redis.call('HSET', P.job .. A.job, 'order', A.id, 'order_at', at, 'order_by', A.actor, 'order_reason', A.reason,
     'spent_at_order', r.spent, 'allow_resume', A.allow_resume, 'order_trace', A.trace)
   emit(A.job, 'job.killing', t, { order = A.id, by = A.actor, reason = A.reason })
   hint(r.worker, 'order', A.id, 'scope', 'job', 'job', A.job, 'actor', A.actor, 'reason', A.reason,
     'trace', A.trace)
-  return done('recorded', r)
+  return { 'recorded', 'waiting', r.state, at }
 end
-record_order('not_running', false)
-redis.call('HSET', P.tally .. A.id, 'unbooked', 1)
+record_order('not_running')
 kill(A.job, r, { id = A.id, at = at, actor = A.actor, reason = A.reason, allow = A.allow_resume }, 'not_running', t)
-return done('recorded', r)
+return { 'recorded', 'not_running', r.state, at }

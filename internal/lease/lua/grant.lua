@@ -24,19 +24,21 @@ local pace = room_now()
 if pace and pace.room == 0 then return { 'paced', pace.wait } end
 local slots = math.min(tonumber(A.slots), pace and pace.room or math.huge)
 
--- take: so many entries off the road, for good.
+-- take: so many entries off the road, for good. All that stands before the last
+-- of them was taken before.
 local function take(count)
-  local got = redis.pcall('XREADGROUP', 'GROUP', 'fleet', 'grant', 'COUNT', count, 'STREAMS', K.road, '>')
+  local function read() return redis.pcall('XREADGROUP', 'GROUP', 'fleet', 'grant', 'COUNT', count, 'NOACK', 'STREAMS', K.road, '>') end
+  local got = read()
   if got and got.err then
     if not string.find(got.err, 'NOGROUP', 1, true) then return nil, got end
     redis.call('XGROUP', 'CREATE', K.road, 'fleet', '0', 'MKSTREAM')
-    got = redis.call('XREADGROUP', 'GROUP', 'fleet', 'grant', 'COUNT', count, 'STREAMS', K.road, '>')
+    got = read()
   end
+  if got and got.err then return nil, got end
   if not got or not got[1] then return {} end
-  local entries, ids = got[1][2], {}
-  for i = 1, #entries do ids[i] = entries[i][1] end
-  redis.call('XACK', K.road, 'fleet', unpack(ids))
-  redis.call('XDEL', K.road, unpack(ids))
+  local entries = got[1][2]
+  local ms, n = string.match(entries[#entries][1], '^(%d+)-(%d+)$')
+  redis.call('XTRIM', K.road, 'MINID', ms .. '-' .. string.format('%d', n + 1))
   return entries
 end
 
@@ -53,14 +55,26 @@ local function job_of(entry)
   return nil
 end
 
--- whole: the record with all its fields, those as the reply gives them, and
--- where each stands there.
+-- whole: the record with all its fields, and those as the reply gives them.
 local function whole(id)
   local fields = redis.pcall('HGETALL', P.job .. id)
   if fields.err then return false end
-  local r, at = {}, {}
-  for i = 1, #fields, 2 do r[fields[i]], at[fields[i]] = fields[i + 1], i end
-  return understood_record(r), fields, at
+  local r = {}
+  for i = 1, #fields, 2 do r[fields[i]] = fields[i + 1] end
+  return understood_record(r), fields
+end
+
+-- renewed: the same with those that are new.
+local function renewed(fields, new)
+  for i = 1, #fields, 2 do
+    local value = new[fields[i]]
+    if value then fields[i + 1], new[fields[i]] = value, nil end
+  end
+  for name, value in pairs(new) do
+    fields[#fields + 1] = name
+    fields[#fields + 1] = value
+  end
+  return fields
 end
 
 -- blocked_by: the standing order that is in a job's way. Labels that are no
@@ -79,13 +93,14 @@ local function bench(id, r, block, t)
 end
 
 -- must_wait: as many of its owner's jobs run as may, or one that came before it
--- is held and has the next turn.
-local caps = {}
+-- is held and has the next turn. `started` is how many of an owner began in this
+-- step: the counts are told of them at its end.
+local caps, started = {}, {}
 local function must_wait(r)
   if caps[r.owner] == nil then caps[r.owner] = running_cap(r.owner) or false end
   local cap = caps[r.owner]
   if not cap then return false end
-  if tonumber(redis.call('HGET', K.alive, 'running ' .. r.owner) or '0') >= cap then return true end
+  if tonumber(redis.call('HGET', K.alive, 'running ' .. r.owner) or '0') + (started[r.owner] or 0) >= cap then return true end
   local first = redis.call('ZRANGE', P.held .. r.owner, 0, 0, 'WITHSCORES')
   return first[2] ~= nil and tonumber(first[2]) < tonumber(r.seq)
 end
@@ -98,16 +113,16 @@ local function hold_back(id, r, t)
   emit(id, 'job.held', t, { running = caps[r.owner] })
 end
 
-local beat = redis.call('GET', K.beat) or '0'
+local beat, leases = redis.call('GET', K.beat) or '0', {}
 local function lease(id, r, t)
-  local epoch = string.format('%d', r.grants + 1) .. '.' .. A.nonce
-  local new = { 'state', 'running', 'worker', A.worker, 'epoch', epoch, 'grants', string.format('%d', r.grants + 1), 'granted_at', t }
-  redis.call('HSET', P.job .. id, unpack(new))
+  local grants = string.format('%d', r.grants + 1)
+  local epoch = grants .. '.' .. A.nonce
+  redis.call('HSET', P.job .. id, 'state', 'running', 'worker', A.worker, 'epoch', epoch, 'grants', grants, 'granted_at', t)
   if r.leave then redis.call('HDEL', P.job .. id, 'leave') end
-  redis.call('ZADD', K.leases, beat, id)
-  moved(r.owner, 'queued', 'running')
+  leases[#leases + 1], leases[#leases + 2] = beat, id
+  started[r.owner] = (started[r.owner] or 0) + 1
   emit(id, 'job.started', t, { worker = A.worker, epoch = epoch, attempt = r.attempts + 1 })
-  return epoch, new
+  return epoch, { state = 'running', worker = A.worker, epoch = epoch, grants = grants, granted_at = t }
 end
 
 -- admit: what becomes of the job an entry names: id, epoch and fields when it
@@ -115,7 +130,7 @@ end
 local function admit(entry)
   local id = job_of(entry)
   if not id then return set_aside(entry, 'the entry names no job') end
-  local r, fields, at = whole(id)
+  local r, fields = whole(id)
   if r == nil then return set_aside(entry, 'the job has no record', id) end
   if r == false then return set_aside(entry, 'the record is not a job', id) end
   if r.state ~= 'queued' or r.entry ~= entry[1] then return nil end
@@ -126,11 +141,7 @@ local function admit(entry)
   if block then return bench(id, r, block, t) end
   if must_wait(r) then return hold_back(id, r, t) end
   local epoch, new = lease(id, r, t)
-  for i = 1, #new, 2 do
-    local place = at[new[i]] or #fields + 1
-    fields[place], fields[place + 1] = new[i], new[i + 1]
-  end
-  return id, epoch, fields
+  return id, epoch, renewed(fields, new)
 end
 
 local out, memo, left, empty = { 'granted', '1' }, { A.nonce }, tonumber(A.scan), false
@@ -147,6 +158,8 @@ while left > 0 and not empty and #out - 2 < slots do
     end
   end
 end
+if #leases > 0 then redis.call('ZADD', K.leases, unpack(leases)) end
+for owner, n in pairs(started) do moved(owner, 'queued', 'running', n) end
 spent(pace, #out - 2)
 if #memo > 1 then redis.call('SET', K.attempt, table.concat(memo, ' '), 'EX', '60') end
 if empty then

@@ -8,9 +8,11 @@ local function counted(owner, state, by)
   if redis.call('HINCRBY', K.alive, field, by) == 0 then redis.call('HDEL', K.alive, field) end
 end
 
--- moved: a job of an owner goes from one state to another. `from` is nil for a
--- new job, `to` is nil for one that is over, or under an order from now on.
-local function moved(owner, from, to)
-  if from then counted(owner, from, -1) end
-  if to then counted(owner, to, 1) end
+-- moved: a job of an owner, or `n` of them, go from one state to another. `from`
+-- is nil for a new job, `to` is nil for one that is over, or under an order from
+-- now on.
+local function moved(owner, from, to, n)
+  local by = n and string.format('%d', n) or '1'
+  if from then counted(owner, from, '-' .. by) end
+  if to then counted(owner, to, by) end
 end

@@ -1,25 +1,29 @@
 -- gate: freeze, horizons and standing orders are one rule list, read here only.
 -- A list that this build cannot read fails the script, so every script reads
 -- the gate before its first write.
-local function understood(rule)
-  if type(rule) ~= 'table' then return false end
-  if rule.rule == 'horizon' then
-    return tonumber(rule.seq) and type(rule.owner) == 'string' and type(rule.order) == 'string'
+local function rules_of(text)
+  if not text or text == '' then return {} end
+  local function understood(rule)
+    if type(rule) ~= 'table' then return false end
+    if rule.rule == 'horizon' then
+      return tonumber(rule.seq) and type(rule.owner) == 'string' and type(rule.order) == 'string'
+    end
+    return rule.rule == 'block' and (rule.on == 'owner' or rule.on == 'kind' or rule.on == 'label')
   end
-  return rule.rule == 'block' and (rule.on == 'owner' or rule.on == 'kind' or rule.on == 'label')
+  local ok, rules = pcall(cjson.decode, text)
+  ok = ok and type(rules) == 'table' and (next(rules) == nil or rules[1] ~= nil)
+  for i = 1, ok and #rules or 0 do ok = ok and understood(rules[i]) end
+  if not ok then error('the gate holds rules that this build cannot read: nothing starts until they are mended') end
+  return rules
 end
 
 local gate_cache
 local function gate()
   if not gate_cache then
     local v = redis.call('HMGET', K.gate, 'frozen', 'rules', 'number', 'interval', 'rate_until')
-    local ok, rules = true, {}
-    if v[2] and v[2] ~= '' then ok, rules = pcall(cjson.decode, v[2]) end
-    ok = ok and type(rules) == 'table' and (next(rules) == nil or rules[1] ~= nil)
-    for i = 1, ok and #rules or 0 do ok = ok and understood(rules[i]) end
-    if not ok then error('the gate holds rules that this build cannot read: nothing starts until they are mended') end
+    local rules = rules_of(v[2])
     gate_cache = { frozen = v[1] == '1', number = v[3] or '', rules = rules,
-      interval = tonumber(v[4] or '') or 0, paced_until = tonumber(v[5] or '') or 0 }
+      interval = tonumber(v[4] or 0) or 0, paced_until = tonumber(v[5] or 0) or 0 }
   end
   return gate_cache
 end

@@ -1,6 +1,8 @@
 -- over: a job ends, once, and leaves every place it was in.
 -- INCLUDE: time gate count emit ledger
-local function leave_place(id, r)
+local function over(id, r, outcome, t, event, ...)
+  close_ledger(id, r)
+  redis.call('HSET', P.job .. id, 'state', outcome, 'outcome', outcome, 'ended_at', t, ...)
   if r.state == 'running' then
     redis.call('ZREM', K.leases, id)
   elseif r.state == 'queued' then
@@ -10,12 +12,6 @@ local function leave_place(id, r)
   else
     redis.call('ZREM', K.later, id)
   end
-end
-
-local function over(id, r, outcome, t, event, ...)
-  close_ledger(id, r)
-  redis.call('HSET', P.job .. id, 'state', outcome, 'outcome', outcome, 'ended_at', t, ...)
-  leave_place(id, r)
   redis.call('ZREM', K.live, id)
   redis.call('ZADD', K.over, t, id)
   emit(id, 'job.' .. outcome, t, event)

@@ -6,7 +6,7 @@ local instant
 local function now()
   if not instant then
     local t = redis.call('TIME')
-    instant = string.format('%d', t[1] * 1000000 + t[2])
+    instant = t[1] .. string.sub('00000' .. t[2], -6)
   end
   return instant
 end

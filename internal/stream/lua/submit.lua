@@ -26,12 +26,11 @@ if gate().frozen then
 end
 local block = #gate().rules > 0 and blocking(A.owner, A.kind, cjson.decode(A.labels))
 if block then return { 'blocked', block.order, block.reason } end
-for _, of in ipairs({ 'owner', 'fleet' }) do
-  local w = of == 'owner' and window_of(A.owner) or of == 'fleet' and window_of_all()
-  if w.cap and w.spent + w.held >= w.cap then
-    local spent, held, cap = figures(w)
-    return { 'reached', of, spent, held, cap, purse().ends }
-  end
+local own, all = windows(A.owner)
+local full = own.cap and own.spent + own.held >= own.cap and own or all.cap and all.spent + all.held >= all.cap and all
+if full then
+  local spent, held, cap = figures(full)
+  return { 'reached', full == own and 'owner' or 'fleet', spent, held, cap, purse().ends }
 end
 local kept, old
 if A.from ~= '' then
@@ -47,6 +46,7 @@ if seq <= tonumber(A.floor) then
   redis.call('SET', K.seq, A.floor)
   seq = redis.call('INCR', K.seq)
 end
+seq = string.format('%d', seq)
 redis.call('ZADD', K.live, seq, A.id)
 redis.call('ZADD', K.index, seq, A.id)
 redis.call('ZADD', K.owned, seq, A.id)
@@ -66,5 +66,5 @@ if A.models ~= '' then redis.call('HSET', P.job .. A.id, 'models', A.models) end
 if A.trace ~= '' then redis.call('HSET', P.job .. A.id, 'trace', A.trace) end
 to_road(A.id, t, 'id', A.id, 'owner', A.owner, 'submitter', A.submitter, 'kind', A.kind,
   'labels', A.labels, 'input', A.input, 'budget', A.budget, 'max_attempts', A.max_attempts,
-  'timeout', A.timeout, 'seq', seq, 'created_at', t, 'attempts', '0', 'spent', '0', 'reserved', '0')
+  'timeout', A.timeout, 'seq', seq, 'created_at', t)
 return { 'created', A.id, seq }
