@@ -24,15 +24,19 @@ func (c *Redis) Receipt(ctx context.Context, order job.ID) (job.Receipt, error) 
 
 // receiptOf is a receipt in which one job, if named, is told with its timeline.
 func (c *Redis) receiptOf(ctx context.Context, order, about job.ID) (job.Receipt, error) {
-	r, err := c.summary(ctx, order)
+	f, err := c.find(ctx, order, about)
+	if err != nil {
+		return job.Receipt{}, err
+	}
+	r, err := c.summed(order, f)
 	if err != nil {
 		return r, err
 	}
-	if r.Order.Scope.Kind == job.ScopeJob {
-		about = r.Order.Scope.Job
+	if one := r.Order.Scope.Job; r.Order.Scope.Kind == job.ScopeJob && one != about {
+		about, f.about = one, nil
 	}
 	if about != "" {
-		if err := c.tell(ctx, &r, about); err != nil {
+		if err := c.tell(ctx, &r, about, f.about); err != nil {
 			return r, err
 		}
 	}
@@ -57,6 +61,38 @@ func (c *Redis) receiptOf(ctx context.Context, order, about job.ID) (job.Receipt
 	return r, err
 }
 
+// orderRecord is an order and its tally as one partition has them.
+type orderRecord struct {
+	order, tally map[string]string
+	held         bool // the replicas have it so
+}
+
+// orderIn reads an order in one partition; both maps are empty when it has not
+// been recorded there.
+func (c *Redis) orderIn(ctx context.Context, p int, id job.ID) (orderRecord, error) {
+	o, _, err := c.orderWith(ctx, p, id, "")
+	return o, err
+}
+
+// orderWith reads a job's record too, on the same way.
+func (c *Redis) orderWith(ctx context.Context, p int, id, about job.ID) (o orderRecord, record map[string]string, err error) {
+	slot := c.partitions.Slot(p)
+	keys := []string{slot.Of("order", string(id)), slot.Of("tally", string(id))}
+	if about != "" {
+		keys = append(keys, slot.Of("job", string(about)))
+	}
+	cctx, cancel := rediskit.WithCall(ctx)
+	defer cancel()
+	read, held, err := c.run.Held(cctx, keys...)
+	if err != nil {
+		return orderRecord{}, nil, err
+	}
+	if about != "" {
+		record = read[2]
+	}
+	return orderRecord{order: read[0], tally: read[1], held: held}, record, nil
+}
+
 // found is an order as the partitions of its scope have it.
 type found struct {
 	// order is its record in the first partition that has it.
@@ -65,17 +101,22 @@ type found struct {
 	in    map[int]orderRecord
 	// missing answered that they have not taken it, unread did not answer.
 	missing, unread []int
+	about           map[string]string // the record of a job that was read with it
 }
 
 // find reads an order in every partition of its scope. Its home usually has it;
-// while its home is away any partition that took it says what it is.
-func (c *Redis) find(ctx context.Context, id job.ID) (found, error) {
+// while its home is away any partition that took it says what it is. The record of
+// a job of its home, if one is named, comes on the same way.
+func (c *Redis) find(ctx context.Context, id, about job.ID) (found, error) {
 	if _, err := c.partitions.SlotOf(id); err != nil {
 		return found{}, job.ErrUnknown
 	}
 	home := id.Partition()
-	at, err := c.orderIn(ctx, home, id)
-	f := found{parts: []int{home}, in: map[int]orderRecord{}, order: at.order}
+	if about.Partition() != home {
+		about = ""
+	}
+	at, record, err := c.orderWith(ctx, home, id, about)
+	f := found{parts: []int{home}, in: map[int]orderRecord{}, order: at.order, about: record}
 	f.take(home, at, err)
 	switch {
 	case len(at.order) == 0:
@@ -126,10 +167,14 @@ func (f *found) take(p int, in orderRecord, err error) {
 // partition did not say is not in the sums: it is named, and the order is not
 // said to be any further than recording.
 func (c *Redis) summary(ctx context.Context, order job.ID) (job.Receipt, error) {
-	f, err := c.find(ctx, order)
+	f, err := c.find(ctx, order, "")
 	if err != nil {
 		return job.Receipt{}, err
 	}
+	return c.summed(order, f)
+}
+
+func (c *Redis) summed(order job.ID, f found) (job.Receipt, error) {
 	if f.order["scope"] == scopeBlock {
 		return job.Receipt{}, job.ErrUnknown
 	}
@@ -169,9 +214,12 @@ func (c *Redis) summary(ctx context.Context, order job.ID) (job.Receipt, error) 
 	return r, nil
 }
 
-// tell adds one job with its verdict and timeline.
-func (c *Redis) tell(ctx context.Context, r *job.Receipt, id job.ID) error {
-	j, err := c.jobIn(ctx, id)
+// tell adds one job with its verdict and timeline, of its record if that was read.
+func (c *Redis) tell(ctx context.Context, r *job.Receipt, id job.ID, record map[string]string) error {
+	j, err := job.FromFields(record)
+	if record == nil {
+		j, err = c.jobIn(ctx, id)
+	}
 	if errors.Is(err, job.ErrUnknown) { // its retention ended; the order's own record is left
 		return nil
 	}
@@ -229,7 +277,7 @@ func (c *Redis) openIn(ctx context.Context, r *job.Receipt, p int) error {
 	if err != nil {
 		return err
 	}
-	const page = 10 * maxOpen
+	const page = 2 * maxOpen
 	for from := 0; ; from += page {
 		held, err := c.leasedIn(ctx, p, from, page)
 		if err != nil {

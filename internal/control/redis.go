@@ -95,25 +95,6 @@ func (c *Redis) bury(ctx context.Context, p int, worker string, beat int64) erro
 	return err
 }
 
-// orderRecord is an order and its tally as one partition has them.
-type orderRecord struct {
-	order, tally map[string]string
-	held         bool // the replicas have it so
-}
-
-// orderIn reads an order in one partition; both maps are empty when it has not
-// been recorded there.
-func (c *Redis) orderIn(ctx context.Context, p int, id job.ID) (orderRecord, error) {
-	slot := c.partitions.Slot(p)
-	cctx, cancel := rediskit.WithCall(ctx)
-	defer cancel()
-	read, held, err := c.run.Held(cctx, slot.Of("order", string(id)), slot.Of("tally", string(id)))
-	if err != nil {
-		return orderRecord{}, err
-	}
-	return orderRecord{order: read[0], tally: read[1], held: held}, nil
-}
-
 // scopesIn reads what kind of order each id is in one partition.
 func (c *Redis) scopesIn(ctx context.Context, p int, ids []job.ID) (map[job.ID]string, error) {
 	cctx, cancel := rediskit.WithCall(ctx)

@@ -83,7 +83,7 @@ func (c *Redis) killSelected(ctx context.Context, p access.Permit, o job.Order, 
 	if err != nil {
 		return job.Receipt{}, err
 	}
-	if was, err := c.find(ctx, id); key != "" && err == nil {
+	if was, err := c.find(ctx, id, ""); key != "" && err == nil {
 		wanted = was.order["selector"] // a retry keeps the first moment
 	}
 	first, wanted, err := c.selectFirst(ctx, parts, o, wanted, p.Who())
