@@ -64,6 +64,7 @@
 //	authority.go noticing that a gate lost it, asserting it again, adopting
 //	drill.go    what a kill drill came to
 //	clerk.go    what dispatchers do in the background
+//	chunks.go   how many jobs a walk takes at once
 //	retire.go   how long orders are kept
 //	lua/        the transitions
 package control

@@ -141,7 +141,7 @@ func dry(command, sub, key string) []string {
 	case "INFO":
 		return []string{command, "server"}
 	}
-	enough := map[string]int{"HGET": 1, "HEXISTS": 1, "HMGET": 1, "HDEL": 1, "SADD": 1, "SREM": 1, "SISMEMBER": 1, "ZREM": 1, "ZSCORE": 1, "XDEL": 1, "LPUSH": 1, "SET": 1, "EXPIRE": 1, "HSET": 2, "HINCRBY": 2, "ZADD": 2, "ZRANGE": 2, "ZREVRANGE": 2, "ZRANGEBYSCORE": 2, "XACK": 2, "XADD": 3}
+	enough := map[string]int{"HGET": 1, "HEXISTS": 1, "HMGET": 1, "HDEL": 1, "SADD": 1, "SREM": 1, "SISMEMBER": 1, "ZREM": 1, "ZSCORE": 1, "XDEL": 1, "LPUSH": 1, "SET": 1, "EXPIRE": 1, "HSET": 2, "HINCRBY": 2, "ZADD": 2, "ZRANGE": 2, "ZREVRANGE": 2, "ZRANGEBYSCORE": 2, "XTRIM": 2, "XADD": 3}
 	words := []string{command, key}
 	for range enough[command] {
 		words = append(words, "1")
