@@ -89,7 +89,10 @@ func (c *Redis) Freeze(ctx context.Context, p access.Permit, reason, incident, k
 	}
 	args := c.gateArgs("freeze", "", p, job.Thawing{Reason: reason}, incident, key)
 	missed, err := c.each(c.partitions.All(), func(part int) error {
-		_, err := c.again(ctx, "gate", rediskit.Place{Slot: c.partitions.Slot(part)}, args)
+		reply, err := c.again(ctx, "gate", rediskit.Place{Slot: c.partitions.Slot(part)}, args)
+		if err == nil && reply.Word == "frozen" {
+			c.memory.closed(part, reply.Str(0), p.Actor().Subject, reason, incident)
+		}
 		return err
 	})
 	if err != nil {

@@ -94,6 +94,17 @@ func (m *memory) saw(p int, head string) {
 	}
 }
 
+// closed takes the head that an act of our own showed that closed the gate: it is
+// to be said again even if the gate is lost before it was looked at.
+func (m *memory) closed(p int, head, actor, reason, incident string) {
+	m.saw(p, head)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.of(p)
+	r.frozen, r.last.frozen, r.last.actor, r.last.reason, r.last.incident = true, true, actor, reason, incident
+	delete(r.said, "")
+}
+
 // remember keeps an order that was seen to stand.
 func (m *memory) remember(p int, o standingOrder) {
 	m.mu.Lock()

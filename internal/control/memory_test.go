@@ -77,6 +77,19 @@ func TestALossStandsUntilAGateIsAdoptedThatWasNotSeenBefore(t *testing.T) {
 	require.Equal(t, nothingNew, looked(m, sight{number: "4.d", past: "4.d", adopted: 11}))
 }
 
+// A freeze of our own is remembered from its answer on, not from the next look.
+func TestAGateThatWasClosedHereIsClosedAgainAfterALoss(t *testing.T) {
+	m := newMemory()
+	looked(m, sight{number: "5.e", past: "5.e"})
+	m.closed(0, "6.f", "root", "runaway", "inc-1")
+	require.Equal(t, dataLost, looked(m, sight{number: "5.e", past: "5.e"}))
+	o, lost := m.owed(0)
+	require.True(t, lost)
+	require.NotNil(t, o.freeze)
+	require.Equal(t, "runaway", o.freeze.reason)
+	require.Equal(t, "root", o.freeze.actor)
+}
+
 func TestALookThatWasSentBeforeAnActIsNoLoss(t *testing.T) {
 	m := newMemory()
 	looked(m, sight{number: "5.e", past: "5.e"})

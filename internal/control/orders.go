@@ -144,7 +144,11 @@ func (c *Redis) recordAt(ctx context.Context, p int, o job.Order, s standingOrde
 		return err
 	}
 	c.memory.remember(p, standingOrder{order: o, who: s.who, h: reply.Str(0), at: reply.Str(1)})
-	c.memory.saw(p, reply.Str(2))
+	if o.Freeze {
+		c.memory.closed(p, reply.Str(2), o.Actor, o.Reason, o.Incident)
+	} else {
+		c.memory.saw(p, reply.Str(2))
+	}
 	c.memory.lookSoon()
 	return nil
 }

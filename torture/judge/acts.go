@@ -103,6 +103,7 @@ func (c *Case) readNotes() {
 			_ = json.Unmarshal(e.Args, &a)
 			c.losses = append(c.losses, span{a.From, a.To})
 			c.Figures.Losses++
+			c.regated = c.regated || e.Class == "gate"
 		case "stall":
 			var a struct{ NS int64 }
 			_ = json.Unmarshal(e.Args, &a)

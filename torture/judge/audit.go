@@ -60,7 +60,9 @@ func (c *Case) entries() map[string][]entry {
 			}
 			out[f["reason"]] = append(out[f["reason"]], entry{f, p})
 			if f["decision"] == "allowed" && f["order"] != "" && f["verdict"] != "covered" && strings.HasPrefix(f["act"], "kill") {
-				c.issued[issuedIn{f["order"], p}]++
+				if in := (issuedIn{f["order"], p}); f["rule"] != "again" || c.issued[in] == 0 {
+					c.issued[in]++
+				}
 			}
 		}
 	}
@@ -76,7 +78,7 @@ func (c *Case) entered(a act, found []entry) {
 		switch {
 		case e.f["decision"] == "denied":
 			denied++
-		case e.f["verdict"] == "covered" || e.f["rule"] != "" && len(c.losses) > 0: // or said again by who had seen it
+		case e.f["verdict"] == "covered" || len(c.losses) > 0 && (e.f["rule"] != "" || contains(e.f["who"], "system:memory")): // or said again by who had seen it
 			covered++
 		default:
 			once[e.partition]++

@@ -42,7 +42,10 @@ type Case struct {
 	pauses map[string][]span
 	stalls []span
 	losses []span // in which what Redis was told may have been lost
-	issued map[issuedIn]int
+	// regated says that a gate was lost and its orders were not: who comes first
+	// when they are told again may not be who came first.
+	regated bool
+	issued  map[issuedIn]int
 
 	// Figures are what the checkers measured on the way.
 	Figures Figures

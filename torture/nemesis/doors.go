@@ -2,7 +2,6 @@ package nemesis
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/rtfm-si/gavel/torture/history"
@@ -20,7 +19,6 @@ func ofDoors() []Nemesis {
 		{"dispatcher-reply-lost", "replies lost", loseDispatchers},
 		{"model-trouble", "calls", trouble},
 		{"kill-storm", "orders accepted", func(ctx context.Context, s *Strike) int64 { return int64(s.Load.Storm(ctx, 15+s.IntN(15))) }},
-		{"freeze-under-load", "jobs that waited", freezeUnderLoad},
 		{"submits-at-once", "answers with the same job", func(ctx context.Context, s *Strike) int64 { return int64(s.Load.Crowd(ctx, 10)) }},
 	}
 }
@@ -98,20 +96,6 @@ func loseDispatchers(ctx context.Context, s *Strike) int64 {
 			n += m.Link.Bites().Dropped
 		}
 	}
-	return n
-}
-
-// freezeUnderLoad closes the gate while jobs wait and workers have room for them.
-func freezeUnderLoad(ctx context.Context, s *Strike) int64 {
-	if s.Load.Freeze(ctx).Type != history.OK {
-		return 0
-	}
-	var n int64
-	for p := range s.Rig.Partitions {
-		n += s.Rig.Redis.Admin.XLen(ctx, fmt.Sprintf("{%s:%d}:road", rig.Name, p)).Val()
-	}
-	pause(ctx, s.between(300*time.Millisecond, time.Second))
-	s.Load.Thaw(ctx)
 	return n
 }
 

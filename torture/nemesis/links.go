@@ -2,8 +2,10 @@ package nemesis
 
 import (
 	"context"
+	"fmt"
 	"time"
 
+	"github.com/rtfm-si/gavel/torture/history"
 	"github.com/rtfm-si/gavel/torture/rig"
 )
 
@@ -23,6 +25,7 @@ func ofLinks() []Nemesis {
 		{"only-money-passes", "packets held", deaf(rig.ControlStream, rig.Renewals)},
 		{"kill-over-slow-links", "replies slowed", slowKill},
 		{"worker-reply-lost", "replies lost", loseWorkers},
+		{"freeze-under-load", "jobs that waited", freezeUnderLoad},
 		{"writes-come-late", "writes delivered late", lateWrites},
 		{"link-black-hole-over-calls", "calls under way", holeOverCalls},
 	}
@@ -101,6 +104,29 @@ func slowKill(ctx context.Context, s *Strike) int64 {
 		m.Link.Set(rig.Mode{})
 		n += m.Link.Bites().Slowed
 	}
+	return n
+}
+
+// freezeUnderLoad closes the gate while jobs wait, and has the workers' grants
+// come only then.
+func freezeUnderLoad(ctx context.Context, s *Strike) int64 {
+	for _, m := range s.Rig.Workers {
+		m.Link.Set(rig.Mode{Matching: []string{":wake"}})
+	}
+	pause(ctx, s.between(300*time.Millisecond, 700*time.Millisecond))
+	frozen := s.Load.Freeze(ctx).Type == history.OK
+	var n int64
+	for p := range s.Rig.Partitions {
+		n += s.Rig.Redis.Admin.XLen(ctx, fmt.Sprintf("{%s:%d}:road", rig.Name, p)).Val()
+	}
+	for _, m := range s.Rig.Workers {
+		m.Link.Set(rig.Mode{})
+	}
+	if !frozen {
+		return 0
+	}
+	pause(ctx, s.between(300*time.Millisecond, time.Second))
+	s.Load.Thaw(ctx)
 	return n
 }
 

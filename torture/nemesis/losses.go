@@ -16,6 +16,10 @@ func ofLosses() []Nemesis {
 	return []Nemesis{{"redis-power-loss", "bytes lost", powerLoss}}
 }
 
+// ofNamed are those that strike only when they are named: what is known to be
+// left broken by them is in docs/torture.md.
+func ofNamed() []Nemesis { return []Nemesis{{"operator-deletes-gate", "gates", deleteGate}} }
+
 // ofTopologies are what happens to a Redis of several nodes.
 func ofTopologies() []Nemesis {
 	return []Nemesis{
@@ -51,8 +55,24 @@ func powerLoss(ctx context.Context, s *Strike) int64 {
 	if err != nil {
 		panic(fmt.Sprintf("redis does not come back: %v", err)) // nothing of the run would mean anything
 	}
-	s.Rig.Lost(from, time.Now())
+	s.Rig.Lost(from, time.Now(), "")
 	return cut
+}
+
+// deleteGate deletes what says that the fleet is frozen and what is dead: whoever
+// has seen it freezes, and says it again.
+func deleteGate(ctx context.Context, s *Strike) int64 {
+	p := s.IntN(s.Rig.Partitions)
+	if s.IntN(2) == 0 { // one that is closed, with a horizon over what waits
+		s.Load.KillOwner(ctx)
+		s.Load.Freeze(ctx)
+		defer s.Load.Thaw(context.WithoutCancel(ctx))
+	}
+	from := time.Now().Add(-reach)
+	n := s.Rig.Redis.Admin.Del(ctx, fmt.Sprintf("{%s:%d}:gate", rig.Name, p)).Val()
+	pause(ctx, s.between(rig.Trust, rig.Take))
+	s.Rig.Lost(from, time.Now(), "gate")
+	return n
 }
 
 // failover has a replica take over, as an operator does.
@@ -119,5 +139,5 @@ func (s *Strike) whole(ctx context.Context, from time.Time) {
 	if err := s.Rig.Redis.High.Whole(ctx); err != nil {
 		panic(err.Error()) // nothing of the run would mean anything
 	}
-	s.Rig.Lost(from, time.Now())
+	s.Rig.Lost(from, time.Now(), "")
 }

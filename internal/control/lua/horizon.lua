@@ -16,10 +16,21 @@ local function done()
   return { 'recorded', o[1], o[2], redis.call('HGET', K.gate, 'number') or '' }
 end
 if A.scope ~= 'fleet' and (A.scope ~= 'owner' or A.owner == '') then error('a horizon covers a fleet or one owner, not ' .. A.scope) end
-if redis.call('EXISTS', K.order) == 1 then return done() end
-
-local rules = gate().rules
 local again = A.h ~= ''
+local known = redis.call('HMGET', K.order, 'id', 'quiesced_at')
+if known[1] and (not again or known[2]) then return done() end
+
+-- It is there, and a gate that lost its rules is told again: what the order had
+-- counted stays, and the walk behind it begins anew.
+local rules = gate().rules
+local function ruled()
+  for _, rule in ipairs(rules) do
+    if rule.order == A.id then return true end
+  end
+  return false
+end
+if known[1] and ruled() then return done() end
+
 local t = now()
 local at = A.at ~= '' and A.at or t
 local h = redis.call('GET', K.seq) or '0'
@@ -28,30 +39,43 @@ if again then
   h = A.h
 end
 
-local states = { 'running', 'queued', 'parked', 'delayed', 'held' }
 local n = { running = 0, queued = 0, parked = 0, delayed = 0, held = 0 }
-local total, of = 0, A.scope == 'owner' and ' ' .. A.owner or ''
-for _, s in ipairs(states) do
-  n[s] = tonumber(redis.call('HGET', K.alive, s .. of) or '0')
-  total = total + n[s]
-  if of ~= '' and n[s] ~= 0 then
-    redis.call('HINCRBY', K.alive, s, string.format('%d', -n[s]))
-    redis.call('HDEL', K.alive, s .. of)
-  end
-end
-if A.scope == 'fleet' then redis.call('UNLINK', K.alive) end -- with every owner's: nobody counts any more
+local total = 0
 
--- What lives and was not counted stood under an order already. An owner's share
--- of that is not known without a walk, so an owner's order does not say.
-local before = A.scope == 'fleet' and math.max(0, redis.call('ZCARD', K.live) - total) or 0
-redis.call('HSET', P.tally .. A.id, 'targeted', total, 'covered_before', before, 'waiting', n.running, 'not_running', total - n.running,
-  'unbooked', total - n.running)
-redis.call('HSET', K.order, 'id', A.id, 'scope', A.scope, 'owner', A.owner, 'actor', A.actor, 'reason', A.reason,
-  'incident', A.incident, 'requested', A.requested, 'at', at, 'h', h, 'freeze', A.freeze, 'cursor', '0',
-  'counts', cjson.encode(n), 'check', A.check, 'expected', A.expected, 'who', A.who,
-  'allow_resume', A.allow_resume, 'trace', A.trace)
-redis.call('ZADD', K.orders, at, A.id)
-redis.call('SADD', K.open_orders, A.id)
+-- count: what lives of the scope, which nobody counts from now on.
+local function count()
+  local of = A.scope == 'owner' and ' ' .. A.owner or ''
+  for _, s in ipairs({ 'running', 'queued', 'parked', 'delayed', 'held' }) do
+    n[s] = tonumber(redis.call('HGET', K.alive, s .. of) or '0')
+    total = total + n[s]
+    if of ~= '' and n[s] ~= 0 then
+      redis.call('HINCRBY', K.alive, s, string.format('%d', -n[s]))
+      redis.call('HDEL', K.alive, s .. of)
+    end
+  end
+  if A.scope == 'fleet' then redis.call('UNLINK', K.alive) end -- with every owner's: nobody counts any more
+end
+
+local function record_order()
+  count()
+  -- What lives and was not counted stood under an order already. An owner's share
+  -- of that is not known without a walk, so an owner's order does not say.
+  local before = A.scope == 'fleet' and math.max(0, redis.call('ZCARD', K.live) - total) or 0
+  redis.call('HSET', P.tally .. A.id, 'targeted', total, 'covered_before', before, 'waiting', n.running, 'not_running', total - n.running,
+    'unbooked', total - n.running)
+  redis.call('HSET', K.order, 'id', A.id, 'scope', A.scope, 'owner', A.owner, 'actor', A.actor, 'reason', A.reason,
+    'incident', A.incident, 'requested', A.requested, 'at', at, 'h', h, 'freeze', A.freeze, 'cursor', '0',
+    'counts', cjson.encode(n), 'check', A.check, 'expected', A.expected, 'who', A.who,
+    'allow_resume', A.allow_resume, 'trace', A.trace)
+  redis.call('ZADD', K.orders, at, A.id)
+  redis.call('SADD', K.open_orders, A.id)
+end
+
+if known[1] then
+  redis.call('HSET', K.order, 'cursor', '0', 'held', '0')
+else
+  record_order()
+end
 
 -- Lowest first, and behind those of the same height: the first order wins.
 local place = #rules + 1
