@@ -112,7 +112,7 @@ func ofJob(err error) *Problem {
 		p.Reason, p.Incident = frozen.Reason, frozen.Incident
 		return p.after(15 * job.RetryAfter)
 	case errors.As(err, &blocked):
-		p := problem(http.StatusForbidden, typeBlocked, "A standing order refuses this job", blocked.Error())
+		p := problem(http.StatusForbidden, typeBlocked, "The job is blocked", blocked.Error())
 		p.Order, p.Reason = string(blocked.Order), blocked.Reason
 		return p
 	case errors.Is(err, job.ErrTooManyBlocks):

@@ -126,6 +126,10 @@ func ofProblem(p *client.Problem) *Failure {
 	return f
 }
 
+// nothingDone is true of the last try; of an order, whose tries may have been
+// several, nobody knows.
+const nothingDone = "Nothing was done. Try again in a moment."
+
 func hintOf(p *client.Problem) string {
 	switch p.Type {
 	case client.ErrUnauthenticated:
@@ -157,7 +161,7 @@ func hintOf(p *client.Problem) string {
 	case client.ErrNotOver:
 		return "Follow it with gavel watch, or ask again later."
 	case client.ErrRedisUnavailable, client.ErrStoreUnavailable, client.ErrNotReady, client.ErrRateLimited, client.ErrOverloaded:
-		return "Nothing was done. Try again in a moment."
+		return nothingDone
 	default:
 		return ""
 	}

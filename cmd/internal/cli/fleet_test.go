@@ -163,3 +163,27 @@ func TestNoDispatcherIsUnavailableAndSaysWhatToStart(t *testing.T) {
 	}
 	outcome(t.Context(), t, Process{Out: &out, Err: &out}, "--url", "ftp://x", "ps").fails(codeUsage, "--url")
 }
+
+// Of an order that was tried several times nobody knows that nothing was done,
+// whatever the last try was answered; of a question it is true.
+func TestAKillWithoutRedisDoesNotSayThatNothingWasDone(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Content-Type", "application/problem+json")
+		rw.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = rw.Write([]byte(`{"type":"urn:gavel:problem:redis-unavailable","title":"Redis is unavailable","status":503}`))
+	}))
+	t.Cleanup(srv.Close)
+	said := func(ask ...string) string {
+		var out bytes.Buffer
+		s := outcome(t.Context(), t, Process{Out: &out, Err: &out}, append([]string{"--url", srv.URL, "--key", "k"}, ask...)...)
+		s.fails(codeUnavailable)
+		return s.err.Error()
+	}
+	require.Contains(t, said("fleet"), "Nothing was done")
+	for _, ask := range [][]string{{"kill", "x", "--reason", "r"}, {"kill-all", "--owner", "acme", "--reason", "r", "--token", "t"}} {
+		hint := said(ask...)
+		require.NotContains(t, hint, "Nothing was done", ask)
+		require.Contains(t, hint, "to kill twice does no harm", ask)
+	}
+}

@@ -92,6 +92,9 @@ func await(ctx context.Context, c *client.Client, r client.Receipt, rest time.Du
 func (d *desk) unheard(err error) error {
 	f := d.failureOf(err)
 	if f.Code == codeUnavailable {
+		if f.Hint == nothingDone {
+			f.Hint = ""
+		}
 		f.Hint = join(f.Hint, "The order may have been recorded all the same. Give the same command again: to kill twice does no harm.")
 	}
 	return f

@@ -28,7 +28,7 @@ func (c *spendCommand) Run(ctx context.Context, d *desk) error {
 		return d.document(m)
 	}
 	s := d.screen
-	s.Line("burn    %s (base %s)", s.Paint(show.Bold, perMinute(m.Now.PerMinute)), perMinute(m.Now.Baseline))
+	s.Line("burn    %s (%s)", s.Paint(show.Bold, perMinute(m.Now.PerMinute)), against(m.Now.Baseline))
 	s.Line("spent   %s in 5 min, %s today, of which estimated %s; reserved %s",
 		show.Money(m.Now.LastFive), show.Money(m.Now.Today), show.Money(m.Now.Estimated), show.Money(m.Now.Reserved))
 	s.Line("window  %s", windowLine(s, m.Window))
@@ -52,6 +52,14 @@ func spenders(m client.Spend, most int) *show.Table {
 }
 
 func perMinute(m client.MicroUSD) string { return show.Money(m) + "/min" }
+
+// against is what a burn is compared with; a young fleet has nothing yet.
+func against(baseline client.MicroUSD) string {
+	if baseline == 0 {
+		return "no baseline yet"
+	}
+	return "base " + perMinute(baseline)
+}
 
 // windowLine is how far a cap is used up.
 func windowLine(s *show.Screen, w client.Window) string {

@@ -116,7 +116,7 @@ func share(all []*section, lines int, whole bool) {
 // head is the state of the whole.
 func (v view) head(s *show.Screen, now time.Time) []string {
 	f, n := v.Fleet, v.Spend.Now
-	burn := fmt.Sprintf("burn  %s (base %s)", s.Paint(show.Bold, perMinute(n.PerMinute)), perMinute(n.Baseline))
+	burn := fmt.Sprintf("burn  %s (%s)", s.Paint(show.Bold, perMinute(n.PerMinute)), against(n.Baseline))
 	if n.Baseline > 0 && n.PerMinute > 2*n.Baseline {
 		burn += s.Paint(show.Red, fmt.Sprintf("  %.1f times the base", float64(n.PerMinute)/float64(n.Baseline)))
 	}
