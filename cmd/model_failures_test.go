@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rtfm-si/gavel/client"
+	"github.com/rtfm-si/gavel/internal/execution/price"
 	"github.com/rtfm-si/gavel/internal/modelsim"
 )
 
@@ -134,4 +137,42 @@ func waited(t *testing.T, e client.Event) time.Duration {
 	}
 	require.NoError(t, json.Unmarshal(e.Data, &data))
 	return time.Duration(data.Wait) * time.Millisecond
+}
+
+// A model that thinks before it writes: without room for that its answers are
+// empty and the job says what to do; with it, for all or by role, it is answered,
+// and what was thought is booked.
+func TestAModelThatThinksNeedsRoomForIt(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
+	defer cancel()
+	p := newPanel(t, modelsim.Config{Seed: 1, Think: 3000})
+	w := p.worker(0)
+	j := p.over(ctx, p.ask(ctx, 0), client.Failed)
+	require.Contains(t, j.Error, "its tokens ran out before its first word")
+	require.Contains(t, j.Error, "--model-thinking")
+	require.NoError(t, w.signal("TERM"))
+
+	p.worker(1, "GAVEL_MODEL_THINKING=4000")
+	p.answer(ctx, p.ask(ctx, 0))
+	require.NoError(t, p.processes["w1"].signal("TERM"))
+	_, err := p.processes["w1"].exits()
+	require.NoError(t, err)
+
+	models := filepath.Join(p.dir, "models.json")
+	require.NoError(t, os.WriteFile(models, []byte(`{"lead":{"thinking":4000},"persona":{"thinking":3500},"synthesis":{"thinking":3001}}`), 0o600))
+	p.worker(2, "GAVEL_MODELS="+models)
+	id := p.ask(ctx, 0)
+	p.answer(ctx, id)
+	prices, err := price.Embedded()
+	require.NoError(t, err)
+	rate, err := prices.Of(modelsim.Model)
+	require.NoError(t, err)
+	bill := client.MicroUSD(0)
+	for _, r := range p.model.Records(id) {
+		require.Greater(t, r.OutputTokens, 3000)
+		bill += client.MicroUSD(rate.Cost(r.InputTokens, r.OutputTokens))
+	}
+	j = p.over(ctx, id, client.Succeeded)
+	require.Equal(t, bill, j.Spent)
 }

@@ -39,6 +39,9 @@ type Config struct {
 	RetryAfter time.Duration
 	// Fault, when set, decides instead of the rates.
 	Fault func(Asked) Fault
+	// Think is how many tokens of every answer are thought, and billed, before the
+	// first is written; an answer that may not have more than that is empty.
+	Think int
 	// BillWhole bills an answer that the client cut off as if it had been read.
 	BillWhole bool
 	// Log gets one JSON line for each request at its end.
@@ -64,8 +67,8 @@ func (c Config) check() error {
 	switch {
 	case sum > 1000:
 		return fmt.Errorf("the fault rates of the simulated model server add up to %d per mille; want 1000 at most", sum)
-	case c.Latency < 0 || c.Pace < 0 || c.RetryAfter < 0 || c.Keep < 0:
-		return errors.New("latency, pace, retry-after and keep of the simulated model server must not be negative")
+	case c.Latency < 0 || c.Pace < 0 || c.RetryAfter < 0 || c.Keep < 0 || c.Think < 0:
+		return errors.New("latency, pace, retry-after, think and keep of the simulated model server must not be negative")
 	}
 	return nil
 }

@@ -17,6 +17,8 @@ type stream struct {
 	ask    ask
 	w      http.ResponseWriter
 	sent   int // tokens
+	// thought are the tokens that were billed before the first was sent.
+	thought int
 }
 
 const (
@@ -29,8 +31,10 @@ const (
 func (t *stream) serve(ctx context.Context, text string) {
 	text, refusal := t.spoil(text)
 	tokens, finish := split(text), "stop"
-	if most := t.ask.most(); most > 0 && len(tokens) > most && t.rec.Fault != FaultEndless {
-		tokens, finish = tokens[:most], "length"
+	thought := t.server.cfg.Think
+	if most := t.ask.most(); most > 0 && len(tokens)+thought > most && t.rec.Fault != FaultEndless {
+		thought = min(thought, most)
+		tokens, finish = tokens[:min(len(tokens), most-thought)], "length"
 	}
 	if t.rec.Fault == FaultHang {
 		<-ctx.Done()
@@ -44,6 +48,7 @@ func (t *stream) serve(ctx context.Context, text string) {
 		t.close(len(tokens), true)
 		return
 	}
+	t.thought = thought
 	if !t.ask.Stream {
 		t.whole(tokens, refusal, finish)
 		return
@@ -150,7 +155,7 @@ func (t *stream) whole(tokens []string, refusal, finish string) {
 
 func (t *stream) usage() map[string]any {
 	in := t.input()
-	return map[string]any{"prompt_tokens": in, "completion_tokens": t.sent, "total_tokens": in + t.sent}
+	return map[string]any{"prompt_tokens": in, "completion_tokens": t.thought + t.sent, "total_tokens": in + t.thought + t.sent}
 }
 
 func (t *stream) input() int {
@@ -164,9 +169,9 @@ func (t *stream) input() int {
 // close books the request: what was sent, or all of it for a provider that does
 // not notice.
 func (t *stream) close(all int, cut bool) {
-	billed := t.sent
+	billed := t.thought + t.sent
 	if t.server.cfg.BillWhole {
-		billed = max(billed, all)
+		billed = max(billed, t.thought+all)
 	}
 	t.server.leave(t.rec, func(r *Record) {
 		r.Ended, r.Cut = time.Now(), cut

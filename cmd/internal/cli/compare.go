@@ -21,6 +21,7 @@ type compareCommand struct {
 	ModelURL     string   `name:"model-url" placeholder:"URL" help:"A real model server (OpenAI chat protocol); the simulated one if left out."`
 	ModelKeyFile string   `name:"model-key-file" type:"path" placeholder:"FILE" help:"File with its API key."`
 	Model        string   `name:"model" default:"simulated" help:"Model to ask; it must have a price."`
+	Thinking     int      `name:"model-thinking" default:"0" placeholder:"TOKENS" help:"Tokens that every answer may take beyond what is asked for, for models that think before they write."`
 	Prices       string   `name:"prices" type:"path" placeholder:"FILE" help:"JSON file of prices that replace or add to the built-in table, as a worker's."`
 }
 
@@ -53,7 +54,7 @@ func (c *compareCommand) Run(ctx context.Context, d *desk) error {
 		return usage("--model-url: %v", err)
 	}
 	defer chat.Close()
-	asker := comparison.Asker{Chat: chat, Model: c.Model, Prices: prices}
+	asker := comparison.Asker{Chat: chat, Model: c.Model, Thinking: c.Thinking, Prices: prices}
 	var pairs []comparison.Pair
 	for _, file := range c.Files {
 		input, err := os.ReadFile(file)

@@ -20,9 +20,11 @@ const plainTokens = 2000
 // Asker asks a model, in one way and the other.
 type Asker struct {
 	// Chat reaches the model server, Model is who answers there.
-	Chat   deliberation.Chat
-	Model  string
-	Prices *price.Table
+	Chat  deliberation.Chat
+	Model string
+	// Thinking is what answers may take beyond what is asked for.
+	Thinking int
+	Prices   *price.Table
 }
 
 // Plain is one call's answer.
@@ -75,7 +77,7 @@ func (a Asker) plain(ctx context.Context, in problem.Input) (Plain, error) {
 		text += "\n\nConstraints:\n- " + strings.Join(in.Constraints, "\n- ")
 	}
 	reply, err := a.Chat.Chat(ctx, model.Request{
-		Model: a.Model, MaxTokens: plainTokens, Seed: in.Seed, Call: "plain",
+		Model: a.Model, MaxTokens: plainTokens + a.Thinking, Seed: in.Seed, Call: "plain",
 		Messages: []model.Message{
 			{Role: model.System, Text: "You advise people who have to decide. Say what to do and why."},
 			{Role: model.User, Text: text},
@@ -88,7 +90,7 @@ func (a Asker) plain(ctx context.Context, in problem.Input) (Plain, error) {
 }
 
 func (a Asker) deliberate(ctx context.Context, input json.RawMessage) (Deliberated, error) {
-	x, err := deliberation.New(deliberation.Config{Model: a.Model}, a.Chat, a.Prices)
+	x, err := deliberation.New(deliberation.Config{Model: a.Model, Thinking: a.Thinking}, a.Chat, a.Prices)
 	if err != nil {
 		return Deliberated{}, err
 	}

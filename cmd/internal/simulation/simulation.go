@@ -22,12 +22,13 @@ type Config struct {
 	Errors     int           `name:"errors" default:"0" placeholder:"PER-MILLE" help:"Of a thousand requests, so many are answered with 503."`
 	Hangs      int           `name:"hangs" default:"0" placeholder:"PER-MILLE" help:"Of a thousand requests, so many are never answered."`
 	Cuts       int           `name:"cuts" default:"0" placeholder:"PER-MILLE" help:"Of a thousand requests, so many are answered half, and cut off."`
+	Think      int           `name:"think" default:"0" placeholder:"TOKENS" help:"Think so many tokens before each answer, and bill them, as reasoning models do."`
 	BillWhole  bool          `name:"bill-whole" help:"Bill an answer that the client cut off as if it had been read to its end."`
 }
 
 func (c Config) server() modelsim.Config {
 	return modelsim.Config{
-		Seed: c.Seed, Latency: c.Latency, Pace: c.Pace, RetryAfter: c.RetryAfter, BillWhole: c.BillWhole,
+		Seed: c.Seed, Latency: c.Latency, Pace: c.Pace, RetryAfter: c.RetryAfter, Think: c.Think, BillWhole: c.BillWhole,
 		ThrottlePerMille: c.Throttle, ErrorPerMille: c.Errors, HangPerMille: c.Hangs, CutPerMille: c.Cuts,
 	}
 }

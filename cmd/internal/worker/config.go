@@ -38,14 +38,15 @@ type Config struct {
 	JobSilence   time.Duration `name:"job-silence" env:"GAVEL_JOB_SILENCE" default:"10m" help:"How long a job may show no sign of life before its attempt is given up."`
 	Backoff      time.Duration `name:"backoff" env:"GAVEL_BACKOFF" default:"1s" help:"Delay after the first failed attempt; it doubles with each."`
 
-	ModelURL     string        `name:"model-url" env:"GAVEL_MODEL_URL" default:"https://api.openai.com/v1" help:"Base URL of the OpenAI-compatible model server."`
-	ModelKeyFile string        `name:"model-key-file" env:"GAVEL_MODEL_KEY_FILE" type:"path" help:"File with the model server's API key; none for servers without keys."`
-	Model        string        `name:"model" env:"GAVEL_MODEL" default:"gpt-4.1-mini" help:"Model for jobs that name none; it must have a price."`
-	ModelSilence time.Duration `name:"model-silence" env:"GAVEL_MODEL_SILENCE" default:"60s" help:"How long the model server may say nothing within one call."`
-	ModelBills   bool          `name:"model-bills" env:"GAVEL_MODEL_BILLS" help:"The model server tells what it billed for an answer that was cut, by GET /generation?id= beside its /chat/completions, as OpenRouter and the simulated one do: it is asked for a second, and the exact figure is booked instead of an estimate."`
-	Models       string        `name:"models" env:"GAVEL_MODELS" type:"path" help:"JSON file of servers and models by role, for deliberations: {\"lead\": {\"url\": \"https://…/v1\", \"key_file\": \"/etc/gavel/lead.key\", \"model\": \"o3\"}, \"persona\": {…}, \"synthesis\": {…}}; what a role leaves out is as for all."`
-	Steps        int           `name:"steps" env:"GAVEL_STEPS" default:"250" help:"Steps after which an attempt of a deliberation is given up, 1-100000."`
-	Prices       string        `name:"prices" env:"GAVEL_PRICES" type:"path" help:"JSON file of prices that replace or add to the built-in table."`
+	ModelURL      string        `name:"model-url" env:"GAVEL_MODEL_URL" default:"https://api.openai.com/v1" help:"Base URL of the OpenAI-compatible model server."`
+	ModelKeyFile  string        `name:"model-key-file" env:"GAVEL_MODEL_KEY_FILE" type:"path" help:"File with the model server's API key; none for servers without keys."`
+	Model         string        `name:"model" env:"GAVEL_MODEL" default:"gpt-4.1-mini" help:"Model for jobs that name none; it must have a price."`
+	ModelSilence  time.Duration `name:"model-silence" env:"GAVEL_MODEL_SILENCE" default:"60s" help:"How long the model server may say nothing within one call."`
+	ModelBills    bool          `name:"model-bills" env:"GAVEL_MODEL_BILLS" help:"The model server tells what it billed for an answer that was cut, by GET /generation?id= beside its /chat/completions, as OpenRouter and the simulated one do: it is asked for a second, and the exact figure is booked instead of an estimate."`
+	ModelThinking int           `name:"model-thinking" env:"GAVEL_MODEL_THINKING" default:"0" help:"Tokens that every answer may take beyond what is asked for, 0-100000, for models that think before they write (o3, gpt-5, …): without them their answers are empty. They are reserved, and billed as far as they are used."`
+	Models        string        `name:"models" env:"GAVEL_MODELS" type:"path" help:"JSON file of servers and models by role, for deliberations: {\"lead\": {\"url\": \"https://…/v1\", \"key_file\": \"/etc/gavel/lead.key\", \"model\": \"o3\", \"thinking\": 8000}, \"persona\": {…}, \"synthesis\": {…}}; what a role leaves out is as for all."`
+	Steps         int           `name:"steps" env:"GAVEL_STEPS" default:"250" help:"Steps after which an attempt of a deliberation is given up, 1-100000."`
+	Prices        string        `name:"prices" env:"GAVEL_PRICES" type:"path" help:"JSON file of prices that replace or add to the built-in table."`
 
 	Pod string `name:"pod" env:"GAVEL_POD" help:"Name of the Kubernetes pod this is, whose deletion cost is then kept at how busy the worker is, so that scale-in takes idle ones first; none keeps nothing."`
 

@@ -31,6 +31,8 @@ type role struct {
 	KeyFile string `json:"key_file"`
 	Model   string `json:"model"`
 	Bills   bool   `json:"bills"`
+	// Thinking is as --model-thinking, for this role.
+	Thinking int `json:"thinking"`
 }
 
 // routes reads the file of models by role; no file is none.
@@ -70,7 +72,7 @@ func (p *wired) routes(path string) (deliberation.Routes, error) {
 // route fills a role's. A server of its own never gets the key of the other: it
 // is asked without one unless the role names one.
 func (p *wired) route(r role, to *deliberation.Route) error {
-	to.Model = r.Model
+	to.Model, to.Thinking = r.Model, r.Thinking
 	if r.URL == "" && r.KeyFile == "" {
 		return nil
 	}

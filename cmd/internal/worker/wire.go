@@ -162,7 +162,7 @@ func (p *wired) executors() (map[string]job.Executor, error) {
 	if err != nil {
 		return nil, err
 	}
-	deliberate, err := deliberation.New(deliberation.Config{Model: p.cfg.Model, Routes: routes, Steps: p.cfg.Steps}, chat, prices)
+	deliberate, err := deliberation.New(deliberation.Config{Model: p.cfg.Model, Routes: routes, Steps: p.cfg.Steps, Thinking: p.cfg.ModelThinking}, chat, prices)
 	if err != nil {
 		return nil, err
 	}

@@ -42,6 +42,7 @@ func (q question) again(bad entry, why string) question {
 // The faults of a reply.
 const (
 	faultEmpty   = "the reply was empty"
+	faultSpent   = "the reply was empty: its tokens ran out before its first word"
 	faultRefused = "the model declined to answer"
 	faultEndless = "the reply did not end"
 )
@@ -135,6 +136,8 @@ func fault(reply model.Reply) string {
 	switch {
 	case reply.Refusal != "" || reply.Finish == "content_filter":
 		return faultRefused
+	case strings.TrimSpace(reply.Text) == "" && reply.Finish == "length":
+		return faultSpent
 	case strings.TrimSpace(reply.Text) == "":
 		return faultEmpty
 	default:
@@ -199,6 +202,9 @@ func askFor[T any](ctx context.Context, r *run, q question, check func(*T) error
 		return value, err
 	}
 	if value, bad = decode(e, check); bad != nil {
+		if e.Fault == faultSpent {
+			bad = fmt.Errorf("%w; a model that thinks before it writes needs more of them: --model-thinking of the workers", bad)
+		}
 		return value, r.fail(fmt.Errorf("%s: the model's reply could not be used, nor could its second: %w", q.id, bad))
 	}
 	return value, nil

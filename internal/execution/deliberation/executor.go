@@ -15,6 +15,9 @@ import (
 	"github.com/rtfm-si/gavel/internal/problem"
 )
 
+// MostThinking is the most tokens that an answer may be thought about.
+const MostThinking = 100_000
+
 // Kind is the kind of job this executor runs.
 const Kind = "deliberation"
 
@@ -40,8 +43,7 @@ type Config struct {
 	// default 500 ms. Patience is the longest, and the longest Retry-After that
 	// is waited for here; default 30 s.
 	Backoff, Patience time.Duration
-	// Thinking is added to the tokens of every answer, for models that think
-	// before they write and are billed for it; default 0.
+	// Thinking is that of every route which has none of its own; default 0.
 	Thinking int
 	// Steps is the limit of steps in one attempt; default 250.
 	Steps int
@@ -94,8 +96,11 @@ func New(cfg Config, chat Chat, prices *price.Table) (*Executor, error) {
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("configure deliberations: %w", err)
 	}
-	cfg.Routes = cfg.Routes.withDefaults(Route{cfg.Model, chat})
+	cfg.Routes = cfg.Routes.withDefaults(Route{cfg.Model, chat, cfg.Thinking})
 	for _, to := range append(cfg.Routes.all(), Route{Model: cfg.Model}) {
+		if to.Thinking < 0 || to.Thinking > MostThinking {
+			return nil, fmt.Errorf("configure deliberations: thinking of %d tokens is outside 0–%d", to.Thinking, MostThinking)
+		}
 		if _, err := prices.Of(to.Model); err != nil {
 			return nil, fmt.Errorf("configure deliberations: default model: %w", err)
 		}

@@ -59,7 +59,7 @@ func (r *run) brief(task string) *sheet {
 // leadAsks is a question to the model that leads, answered with a JSON object.
 func (r *run) leadAsks(id string, s *sheet, reply string) question {
 	return question{
-		id: id, to: r.routes.Lead, maxTokens: tokensPlan + r.exec.cfg.Thinking,
+		id: id, to: r.routes.Lead, maxTokens: tokensPlan + r.routes.Lead.Thinking,
 		messages: []model.Message{
 			{Role: model.System, Text: leadVoice},
 			{Role: model.User, Text: s.section("Reply", "Reply with one JSON object and nothing else:\n"+reply).text()},
@@ -69,7 +69,7 @@ func (r *run) leadAsks(id string, s *sheet, reply string) question {
 
 func (r *run) synthesisAsks(id string, s *sheet, reply string) question {
 	q := r.leadAsks(id, s, reply)
-	q.to, q.maxTokens = r.routes.Synthesis, tokensLong+r.exec.cfg.Thinking
+	q.to, q.maxTokens = r.routes.Synthesis, tokensLong+r.routes.Synthesis.Thinking
 	return q
 }
 
@@ -142,7 +142,7 @@ func (s *sub) contributeQuestion(p problem.Persona, round int) question {
 		section("Question to all", s.lead.Question).
 		section("Reply", "Say what you have to say in at most 150 words.")
 	q := question{
-		id: s.callID(round, p.ID), to: s.run.routes.Persona, maxTokens: tokensSpeech + s.run.exec.cfg.Thinking,
+		id: s.callID(round, p.ID), to: s.run.routes.Persona, maxTokens: tokensSpeech + s.run.routes.Persona.Thinking,
 		messages: []model.Message{
 			{Role: model.System, Text: speaker(p)},
 			{Role: model.User, Text: ask.text()},
@@ -175,7 +175,7 @@ func (s *sub) facilitateQuestion() question {
 			section("Discussion so far", s.transcript()),
 		`{"next": "discuss" or "vote", "focus": "…", "question": "…"}
 Say what the next round has to settle (focus, one sentence) and put one question to all. Choose vote only if another round would change nobody's mind.`)
-	q.maxTokens = tokensShort + s.run.exec.cfg.Thinking
+	q.maxTokens = tokensShort + s.run.routes.Lead.Thinking
 	q.tell = func(e entry) (string, map[string]any) {
 		got, err := decode(e, (*lead).check)
 		if err != nil {
@@ -202,7 +202,7 @@ func (s *sub) checkQuestion() question {
 			section("Discussion so far", s.transcript()),
 		`{"convergence": 0-100, "novelty": 0-100, "agreements": ["…"], "disagreements": ["…"]}
 convergence: how far the advisers would now sign the same recommendation. novelty: how much of the last round had not been said before. Name at most four agreements and four disagreements, each in one sentence.`)
-	q.maxTokens = tokensShort + s.run.exec.cfg.Thinking
+	q.maxTokens = tokensShort + s.run.routes.Lead.Thinking
 	q.tell = func(e entry) (string, map[string]any) {
 		got, err := decode(e, (*measure).check)
 		if err != nil {
@@ -242,7 +242,7 @@ func optionLines(options []problem.Option) []string {
 
 func (s *sub) voteQuestion(p problem.Persona) question {
 	q := question{
-		id: s.part.ID + "/vote/" + p.ID, to: s.run.routes.Persona, maxTokens: tokensShort + s.run.exec.cfg.Thinking,
+		id: s.part.ID + "/vote/" + p.ID, to: s.run.routes.Persona, maxTokens: tokensShort + s.run.routes.Persona.Thinking,
 		messages: []model.Message{
 			{Role: model.System, Text: speaker(p)},
 			{Role: model.User, Text: s.sheet("vote").

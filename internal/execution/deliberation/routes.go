@@ -7,6 +7,9 @@ import "github.com/rtfm-si/gavel/internal/problem"
 type Route struct {
 	Model string
 	Chat  Chat
+	// Thinking is added to the tokens of every answer, for models that think before
+	// they write and are billed for it; 0 is [Config.Thinking].
+	Thinking int
 }
 
 // Routes has one for each role.
@@ -29,7 +32,7 @@ func (r Routes) any(model string) bool {
 // withDefaults fills what a role does not say.
 func (r Routes) withDefaults(d Route) Routes {
 	for _, to := range []*Route{&r.Lead, &r.Persona, &r.Synthesis} {
-		to.Model = or(to.Model, d.Model)
+		to.Model, to.Thinking = or(to.Model, d.Model), or(to.Thinking, d.Thinking)
 		if to.Chat == nil {
 			to.Chat = d.Chat
 		}
