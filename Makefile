@@ -130,6 +130,11 @@ torture: ## a fleet of real processes under faults for TORTURE=8m (SEED=n TORTUR
 	$(GO) build -trimpath -o bin/torture/ ./cmd/dispatcher ./cmd/worker ./cmd/gavel ./torture
 	bin/torture/torture -bin bin/torture -for $(TORTURE) -seed $(SEED) $(TORTURE_FLAGS)
 
+.PHONY: torture-clock
+torture-clock: ## a worker for torture whose clock can be moved: it takes all of Go's library anew, minutes the first time
+	@mkdir -p bin/torture
+	$(GO) run ./torture clock bin/torture
+
 .PHONY: torture-mutants
 torture-mutants: ## builds with one thing wrong, each of which torture must catch (MUTANTS=a,b for some)
 	@scripts/redis.sh ensure

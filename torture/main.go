@@ -6,6 +6,7 @@
 //	torture -bin DIR -for 8m          a run, judged
 //	torture -replay DIR               the same seed and schedule again
 //	torture judge DIR                 the history of a run, judged again
+//	torture clock DIR                 a worker whose clock can be moved, beside the binaries
 //	torture mutants                   broken builds, each of which must be caught
 //
 // # Files

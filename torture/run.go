@@ -17,6 +17,7 @@ import (
 
 	"github.com/rtfm-si/gavel/torture/judge"
 	"github.com/rtfm-si/gavel/torture/load"
+	"github.com/rtfm-si/gavel/torture/mutant"
 	"github.com/rtfm-si/gavel/torture/nemesis"
 	"github.com/rtfm-si/gavel/torture/rig"
 )
@@ -128,6 +129,9 @@ func run(ctx context.Context, args []string, out io.Writer) (int, error) {
 	if len(args) > 0 && args[0] == "mutants" {
 		return mutants(ctx, args[1:], out)
 	}
+	if len(args) == 2 && args[0] == "clock" {
+		return 0, mutant.Clock(ctx, ".", args[1])
+	}
 	if len(args) == 2 && args[0] == "judge" {
 		s := settings{Dir: args[1]}
 		raw, err := os.ReadFile(filepath.Join(s.Dir, "settings.json"))
@@ -155,7 +159,14 @@ func run(ctx context.Context, args []string, out io.Writer) (int, error) {
 // torment runs the fleet to its end. What it returns are the breaches that show
 // while the fleet still stands.
 func torment(ctx context.Context, s settings, out io.Writer) (found []judge.Breach, err error) {
+	worker := mutant.ClockedWorker
+	_, absent := os.Stat(filepath.Join(s.Bin, worker))
+	if absent != nil {
+		worker = "worker"
+	}
 	r, err := rig.Start(ctx, rig.Config{
+		Worker: worker, Clocks: absent == nil,
+
 		Dir: s.Dir, Bin: s.Bin, Dispatchers: s.Dispatchers, Workers: s.Workers, Slots: s.Slots, Partitions: s.Partitions, Owners: s.owners(),
 		Topology: s.Topology, Durability: s.Durability, Losses: s.Losses,
 	})
@@ -174,6 +185,10 @@ func torment(ctx context.Context, s settings, out io.Writer) (found []judge.Brea
 	}
 	people.Patience = s.Patience
 	var without []string
+	if !r.Clocks {
+		without = append(without, nemesis.WorkerClocks)
+		_, _ = fmt.Fprintf(out, "%s is left out: there is no %s beside the binaries (torture clock builds it)\n", nemesis.WorkerClocks, mutant.ClockedWorker)
+	}
 	if err := r.Redis.CanJump(ctx); s.Topology == rig.Single && err != nil || s.For > longest {
 		without = append(without, nemesis.ClockJumps)
 		_, _ = fmt.Fprintf(out, "%s is left out: %v (and not in runs of more than %s)\n", nemesis.ClockJumps, err, longest)

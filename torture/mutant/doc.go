@@ -8,4 +8,5 @@
 //
 //	list.go   the mutants, and the checker that has to catch each
 //	build.go  building one
+//	clock.go  building a worker whose clock can be moved
 package mutant

@@ -19,6 +19,7 @@ func ofWorkers() []Nemesis {
 		}},
 		{"worker-paused-under-kill", "orders accepted meanwhile", pausedUnderKill},
 		{"process-without-descriptors", "descriptors too many", noDescriptors},
+		{WorkerClocks, "jobs it held", workerClock},
 		{"worker-throttled", "slices without a processor", throttled},
 		{"workers-rolling-restart", "jobs they held", rolling},
 		{"workers-sigterm-storm", "jobs they held", termStorm},
@@ -39,6 +40,27 @@ func noDescriptors(ctx context.Context, s *Strike) int64 {
 	pause(ctx, s.between(300*time.Millisecond, rig.Take))
 	_ = m.Spare(0) // it may have ended
 	return int64(n)
+}
+
+// WorkerClocks is the name of the fault that needs workers built for it.
+const WorkerClocks = "worker-clock-jumps"
+
+// workerClock moves the wall clock of a worker's host: by seconds, past what it
+// is trusted for, or back by an hour.
+func workerClock(ctx context.Context, s *Strike) int64 {
+	m := s.worker()
+	n := s.held(ctx, m)
+	for range 3 {
+		by := []time.Duration{-time.Hour, -10 * time.Second, time.Second, 2 * time.Second, 10 * time.Second}[s.IntN(5)]
+		if m.Jump(by) != nil {
+			n = 0
+		}
+		pause(ctx, s.between(50*time.Millisecond, rig.Trust))
+	}
+	if m.Jump(0) != nil {
+		n = 0
+	}
+	return n
 }
 
 // throttled leaves a worker a tenth of a processor, in slices as the kernel deals

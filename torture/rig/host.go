@@ -64,7 +64,11 @@ func (r *Redis) CanJump(ctx context.Context) error {
 
 // Jump sets the server's wall clock so far ahead of this machine's.
 func (r *Redis) Jump(by time.Duration) error {
-	f, err := os.OpenFile(filepath.Join(r.host.dir, "clock"), os.O_WRONLY, 0)
+	return setClock(filepath.Join(r.host.dir, "clock"), by)
+}
+
+func setClock(file string, by time.Duration) error {
+	f, err := os.OpenFile(file, os.O_WRONLY, 0)
 	if err != nil {
 		return fmt.Errorf("move the clock: %w", err)
 	}
@@ -157,3 +161,8 @@ func (m *Member) Spare(descriptors uint64) error {
 	}
 	return limit(p.pid(), unix.RLIMIT_NOFILE, descriptors)
 }
+
+// Jump sets the wall clock of a worker's place so far ahead of this machine's.
+func (m *Member) Jump(by time.Duration) error { return setClock(m.clock(), by) }
+
+func (m *Member) clock() string { return m.rig.path("clock-" + m.place) }

@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -42,7 +43,7 @@ func (m *Member) environment(name string) []string {
 		return append(vars, "GAVEL_LISTEN="+m.listen, "GAVEL_KEYS_FILE="+r.path("people.keys"), "GAVEL_SHUTDOWN=3s",
 			"GAVEL_AUDIT_KEY_FILE="+r.path("audit.key"), "GAVEL_AUDIT_EXPORT="+r.path("audit-"+m.place+".jsonl"))
 	}
-	return append(vars, "GAVEL_WORKER_ID="+name, "GAVEL_WORKER_LISTEN=127.0.0.1:0", fmt.Sprintf("GAVEL_SLOTS=%d", r.Slots),
+	return append(vars, "TORTURE_CLOCK="+m.clock(), "GAVEL_WORKER_ID="+name, "GAVEL_WORKER_LISTEN=127.0.0.1:0", fmt.Sprintf("GAVEL_SLOTS=%d", r.Slots),
 		"GAVEL_POLL=200ms", "GAVEL_BACKOFF=100ms", "GAVEL_DRAIN_GRACE="+Grace.String(), "GAVEL_DRAIN_SETTLE="+Settle.String(),
 		"GAVEL_KILL_PATIENCE="+Patience.String(), "GAVEL_MODEL_URL=http://127.0.0.1:1/v1", "GAVEL_MODEL=gpt-4.1-mini")
 }
@@ -57,7 +58,11 @@ func (m *Member) Start() error {
 	m.down = false
 	m.n++
 	m.name = fmt.Sprintf("%s-%d", m.place, m.n)
-	cmd := exec.Command(filepath.Join(m.rig.Bin, m.binary))
+	binary := m.binary
+	if binary == "worker" {
+		binary = cmp.Or(m.rig.Worker, binary)
+	}
+	cmd := exec.Command(filepath.Join(m.rig.Bin, binary))
 	cmd.Env = m.environment(m.name)
 	p, err := launch(m.rig.path("logs"), m.name, "", cmd)
 	if err != nil {

@@ -42,6 +42,9 @@ type Config struct {
 	Owners []string
 	// Topology is that of Redis, Durability what the fleet promises on it.
 	Topology, Durability string
+	// Worker is the workers' binary in Bin; Clocks says that their clocks can be moved.
+	Worker string
+	Clocks bool
 	// Losses says that faults may lose what Redis was told.
 	Losses bool
 }
@@ -188,6 +191,11 @@ func (r *Rig) join(to *[]*Member, place, binary string) error {
 			return err
 		}
 		r.bases = append(r.bases, "http://"+m.listen)
+	}
+	if binary == "worker" {
+		if err := os.WriteFile(m.clock(), make([]byte, 8), 0o600); err != nil {
+			return fmt.Errorf("a clock for %s: %w", place, err)
+		}
 	}
 	*to = append(*to, m)
 	return m.Start()
