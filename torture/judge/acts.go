@@ -131,6 +131,9 @@ func (c *Case) readCalls() {
 		k := &call{job: a.asked.Job, worker: a.asked.Worker, id: args.Call, at: a.asked.Wall, end: never, left: true}
 		if a.came.Type != "" {
 			k.end, k.status, k.left = a.came.Wall, a.came.Status, a.came.Type != history.OK
+			if k.worker == "" { // it had hung up before the witness could look whose socket it was
+				k.end = k.at
+			}
 		}
 		c.calls = append(c.calls, k)
 	}

@@ -279,6 +279,17 @@ func (w *world) note2(at int64, op string) {
 	w.add(at, history.Event{Type: history.Note, Op: op, Worker: "w1"})
 }
 
+// Who had hung up before the witness could look whose call it was is not said to
+// have gone on until the witness was done.
+func TestACallOfWhomTheWitnessDidNotSeeHasEnded(t *testing.T) {
+	w := good(t)
+	w.calls(2*sec+500*ms, 4*sec+500*ms, jobA, "w1", "s1-c2")
+	require.Equal(t, []string{"single"}, w.judge(t))
+	w = good(t)
+	w.calls(2*sec+500*ms, 4*sec+500*ms, jobA, "", "s1-c2")
+	require.Empty(t, w.judge(t))
+}
+
 // A stall of the machine gives as much slack as it lasted, and again.
 func TestAStallOfTheMachineIsForgiven(t *testing.T) {
 	w := good(t)
