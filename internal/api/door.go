@@ -76,9 +76,9 @@ type Config struct {
 
 // Door answers HTTP. It is an [http.Handler].
 type Door struct {
-	cfg     Config
-	log     *zap.Logger
-	routes  *http.ServeMux
+	cfg    Config
+	log    *zap.Logger
+	routes *http.ServeMux
 	// openapi writes the document when it is first asked for: most who open a
 	// door never ask, and it takes longer than all the rest.
 	openapi func() ([]byte, error)

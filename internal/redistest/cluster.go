@@ -103,7 +103,7 @@ func (c *Cluster) settled(ctx context.Context, i int) error {
 	case facts["role"] == "slave" && facts["master_link_status"] != "up":
 		return errors.New("its link to its master is not up")
 	}
-	for _, slots := range c.clients[i].ClusterSlots(ctx).Val() {
+	for _, slots := range c.clients[i].ClusterSlots(ctx).Val() { //nolint:staticcheck // it is what clients ask
 		if len(slots.Nodes) < 2 { // a replica is named to clients once the others have heard its offset
 			return errors.New("it names no replica of some slots to clients")
 		}
