@@ -25,7 +25,7 @@ func TestAFailoverUnderSentinelLosesNothingThatWasPromised(t *testing.T) {
 		t.Run(durability, func(t *testing.T) {
 			t.Parallel()
 			f, s := underSentinel(t)
-			require.NoError(t, f.startDispatcher("dispatcher", nothing, "GAVEL_DURABILITY="+durability, "GAVEL_SUBMIT_RATE=0"))
+			require.NoError(t, f.startDispatcher("dispatcher", nothing, "GAVEL_DURABILITY="+durability, "GAVEL_SUBMIT_RATE=0", "GAVEL_READ_RATE=0"))
 			got, err := f.as("adam").Fleet(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, durability, got.Durability)

@@ -163,6 +163,17 @@ func (f *fleet) as(who string) *client.Client {
 	return c
 }
 
+// insisting is the same, and where masters fail over asks again as the command
+// does: each client of a dispatcher finds the new master when it next needs it.
+func (s scene) insisting(who string) *client.Client {
+	if s.nodes == nil || s.not {
+		return s.as(who)
+	}
+	c, err := client.New(s.base, client.WithKey(secretOf(who)))
+	require.NoError(s.t, err)
+	return c
+}
+
 // end ends whatever still runs, and shows what it logged when the story failed.
 func (f *fleet) end() {
 	for _, p := range f.processes {

@@ -283,7 +283,7 @@ func (s scene) killWord(args []string) error {
 		k.Reason = "told by the story"
 	}
 	k.Wait, _ = time.ParseDuration(opts["wait"])
-	r, err := s.as(rest[1]).Kill(context.Background(), s.id(rest[0]), k)
+	r, err := s.insisting(rest[1]).Kill(context.Background(), s.id(rest[0]), k)
 	if s.not {
 		return refusedWith(err, rest[2:])
 	}
@@ -312,7 +312,7 @@ func (s scene) killallWord(args []string) error {
 		go func() { _, _ = s.as(rest[0]).KillAll(context.Background(), k) }()
 		return nil
 	}
-	r, err := s.as(rest[0]).KillAll(context.Background(), k)
+	r, err := s.insisting(rest[0]).KillAll(context.Background(), k)
 	if s.not {
 		return refusedWith(err, rest[1:])
 	}

@@ -97,7 +97,8 @@ func (d *Door) under(id job.ID, r job.Receipt) func(context.Context, job.ID) (jo
 }
 
 // await looks at an order until it is quiesced, for at most some seconds. What
-// it cannot look up any more it gives back as far as it was.
+// it cannot look up any more it gives back as far as it was, and so it does when
+// the time is over in the middle of a look: that one misses partitions.
 func await(ctx context.Context, r job.Receipt, seconds int64, look func(context.Context, job.ID) (job.Receipt, error)) job.Receipt {
 	if seconds == 0 {
 		return r
@@ -113,7 +114,7 @@ func await(ctx context.Context, r job.Receipt, seconds int64, look func(context.
 			return r
 		case <-timer.C:
 		}
-		if next, err := look(ctx, r.Order.ID); err == nil {
+		if next, err := look(ctx, r.Order.ID); err == nil && ctx.Err() == nil {
 			r = next
 		}
 		pause = min(2*pause, lastLook)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,4 +78,20 @@ func TestAKillUnderAWiderOrderWaitsForItsOwnJob(t *testing.T) {
 			require.InDelta(t, 0, tally["waiting"], 0)
 		})
 	}
+}
+
+// The time that a caller waits ends in the middle of a look. What that look could
+// not read any more was read a moment ago: the receipt does not go back.
+func TestAWaitThatEndsInALookKeepsWhatItSaw(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		seen := job.Receipt{Order: job.Order{ID: allOrder}, Stage: job.Accepted, Tally: job.Tally{Targeted: 4, Waiting: 4}}
+		looks := 0
+		got := await(t.Context(), seen, 1, func(ctx context.Context, _ job.ID) (job.Receipt, error) {
+			looks++
+			<-ctx.Done()
+			return job.Receipt{Order: seen.Order, Stage: job.Recording, Missing: []int{1}, Unread: []int{1}}, nil
+		})
+		require.Equal(t, seen, got)
+		require.Equal(t, 1, looks)
+	})
 }

@@ -167,7 +167,7 @@ func (f *Fleet) Watch(ctx context.Context, r client.Receipt, told func(client.Re
 		if r.Stopped() && r.Tally.Unbooked == 0 || !rest(ctx, look) {
 			return r
 		}
-		if now, err := f.orders.Receipt(ctx, job.ID(r.Order)); err == nil {
+		if now, err := f.orders.Receipt(ctx, job.ID(r.Order)); err == nil && ctx.Err() == nil { // one that was cut short misses partitions
 			r = receiptOf(now)
 		}
 	}
