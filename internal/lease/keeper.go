@@ -32,9 +32,14 @@ type Keeper struct {
 
 	mu   sync.Mutex
 	held map[job.ID]*holding
-	kick map[int]chan struct{}
+	kick map[int]chan struct{} // renew at once
+	news map[int]chan struct{} // the row says what is no longer so
 	last map[int]clock.Instant
 }
+
+// shown is how soon after a change the worker's row says so: people look at it
+// in an incident, and H is long then.
+const shown = 250 * time.Millisecond
 
 // holding is one lease and what happens when it ends.
 type holding struct {
@@ -52,10 +57,10 @@ func NewKeeper(t beat.Timing, r Renewer, partitions []int, row func() []byte) (*
 	}
 	k := &Keeper{
 		timing: t, renewer: r, row: row, parts: partitions,
-		held: map[job.ID]*holding{}, kick: map[int]chan struct{}{}, last: map[int]clock.Instant{},
+		held: map[job.ID]*holding{}, kick: map[int]chan struct{}{}, news: map[int]chan struct{}{}, last: map[int]clock.Instant{},
 	}
 	for _, p := range partitions {
-		k.kick[p] = make(chan struct{}, 1)
+		k.kick[p], k.news[p] = make(chan struct{}, 1), make(chan struct{}, 1)
 	}
 	return k, nil
 }
@@ -67,6 +72,7 @@ func (k *Keeper) Hold(id job.ID, claim job.Claim, since clock.Instant, cancel co
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.held[id] = &holding{claim: claim, since: since, cancel: cancel}
+	signal(k.news[id.Partition()])
 }
 
 // Drop ends the charge: the claim is over, one way or another.
@@ -75,6 +81,7 @@ func (k *Keeper) Drop(id job.ID, claim job.Claim) {
 	defer k.mu.Unlock()
 	if h := k.held[id]; h != nil && h.claim == claim {
 		delete(k.held, id)
+		signal(k.news[id.Partition()])
 	}
 }
 
@@ -88,9 +95,11 @@ func (k *Keeper) Trusted(id job.ID, claim job.Claim) bool {
 }
 
 // RenewNow asks for a renewal of a partition at once: hints may have been missed.
-func (k *Keeper) RenewNow(partition int) {
+func (k *Keeper) RenewNow(partition int) { signal(k.kick[partition]) }
+
+func signal(c chan<- struct{}) {
 	select {
-	case k.kick[partition] <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -122,14 +131,24 @@ func (k *Keeper) Run(ctx context.Context) {
 func (k *Keeper) renewLoop(ctx context.Context, p int) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var sent, due time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-k.news[p]:
+			if early := sent.Add(shown); early.Before(due) {
+				due = early
+				timer.Reset(time.Until(due))
+			}
+			continue
 		case <-timer.C:
 		case <-k.kick[p]:
 		}
-		timer.Reset(k.renew(ctx, p))
+		sent = time.Now()
+		wait := k.renew(ctx, p)
+		due = time.Now().Add(wait)
+		timer.Reset(wait)
 	}
 }
 

@@ -117,10 +117,10 @@ func TestTrustEndsSAfterTheSendOfTheLastGoodRenewal(t *testing.T) {
 		synctest.Wait()
 		var c cancelled
 		k.Hold(jobA, claimA, clock.Now(), c.cancel)
-		time.Sleep(3*time.Second + time.Millisecond) // one renewal, sent at 3 s
+		time.Sleep(shown + 3*time.Second + time.Millisecond) // two renewals, the last sent at 3.25 s
 		f.say(down)
 		time.Sleep(9*time.Second + 990*time.Millisecond)
-		require.True(t, k.Trusted(jobA, claimA), "9.99 s after the send at 3 s")
+		require.True(t, k.Trusted(jobA, claimA), "9.99 s after the send at 3.25 s")
 		time.Sleep(20 * time.Millisecond)
 		require.False(t, k.Trusted(jobA, claimA), "the check does not wait for a timer")
 		time.Sleep(time.Second)
@@ -136,18 +136,19 @@ func TestASlowSuccessDoesNotExtendTheTrustWindow(t *testing.T) {
 		synctest.Wait()
 		var c cancelled
 		k.Hold(jobA, claimA, clock.Now(), c.cancel)
+		time.Sleep(shown + time.Millisecond) // the renewal that shows it is over
 		f.say(func(_ int, claims []Held) (job.Beat, error) {
 			time.Sleep(4 * time.Second) // the reply is slow; the send counts
 			return renewAll(claims), nil
 		})
 		time.Sleep(2 * time.Second)
-		k.RenewNow(0) // sent at 2, answered at 6
+		k.RenewNow(0) // sent after 2, answered after 6
 		synctest.Wait()
 		f.say(down)
 		time.Sleep(9*time.Second + 900*time.Millisecond)
-		require.True(t, k.Trusted(jobA, claimA), "11.9: S counts from the send at 2")
+		require.True(t, k.Trusted(jobA, claimA), "11.9: S counts from the send after 2")
 		time.Sleep(200 * time.Millisecond)
-		require.False(t, k.Trusted(jobA, claimA), "12.1: and not from the reply at 6")
+		require.False(t, k.Trusted(jobA, claimA), "12.1: and not from the reply after 6")
 	})
 }
 
@@ -285,4 +286,27 @@ func TestAPartitionIsAskedForItsOwnJobsOnly(t *testing.T) {
 func TestTimingIsCheckedBeforeAKeeperIsMade(t *testing.T) {
 	_, err := NewKeeper(beat.Timing{Renew: 6, Trust: 10, Take: 15}, &fakeRedis{}, []int{0}, nil)
 	require.ErrorIs(t, err, beat.ErrTiming)
+}
+
+// What a worker holds is on its row soon after it changed, and not once for each
+// of many changes.
+func TestTheRowSaysSoonWhatAWorkerHolds(t *testing.T) {
+	f := &fakeRedis{}
+	keep(t, f, []int{0}, func(k *Keeper) {
+		time.Sleep(time.Second) // the first renewal is long past, the next is 2 s away
+		require.Equal(t, 1, f.asked())
+		k.Hold(jobA, claimA, clock.Now(), func(error) {})
+		synctest.Wait()
+		require.Equal(t, 2, f.asked(), "at once, after a pause")
+		for range 50 {
+			k.Hold(jobB, claimB, clock.Now(), func(error) {})
+			k.Drop(jobB, claimB)
+			time.Sleep(time.Millisecond)
+		}
+		require.Equal(t, 2, f.asked())
+		time.Sleep(shown)
+		require.Equal(t, 3, f.asked(), "the rest together")
+		time.Sleep(beat.DefaultTiming().Renew)
+		require.Equal(t, 4, f.asked(), "and H after that")
+	})
 }
