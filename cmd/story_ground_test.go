@@ -56,22 +56,26 @@ func servers(nodes []*redistest.Own) (out []*redistest.Server) {
 func (f *fleet) keysOf(ctx context.Context) ([]string, error) {
 	var out []string
 	for _, s := range f.ground.servers {
-		c := s.Client(f.t)
-		role, err := c.Do(ctx, "ROLE").Slice()
+		keys, err := f.keysAt(ctx, s)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", s.Addr(), err)
 		}
-		if role[0] != "master" {
-			continue
-		}
-		it := c.Scan(ctx, 0, "{"+f.name+":*", 1000).Iterator()
-		for it.Next(ctx) {
-			out = append(out, it.Val())
-		}
-		if err := it.Err(); err != nil {
-			return nil, err
-		}
-		_ = c.Close()
+		out = append(out, keys...)
 	}
 	return out, nil
+}
+
+// keysAt are those of one server, none of a replica's.
+func (f *fleet) keysAt(ctx context.Context, s *redistest.Server) (out []string, err error) {
+	c := s.Client(f.t)
+	defer func() { _ = c.Close() }()
+	role, err := c.Do(ctx, "ROLE").Slice()
+	if err != nil || role[0] != "master" {
+		return nil, err
+	}
+	it := c.Scan(ctx, 0, "{"+f.name+":*", 1000).Iterator()
+	for it.Next(ctx) {
+		out = append(out, it.Val())
+	}
+	return out, it.Err()
 }

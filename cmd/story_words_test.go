@@ -68,7 +68,8 @@ func vocabulary() map[string]word {
 		// entries key n: a stream has so many. published file copy: a copy that all may read.
 		"entries":   scene.entriesWord,
 		"published": scene.publishedWord,
-		// residue: nothing is left in Redis of jobs that are over and workers that are gone.
+		// residue [key…]: nothing is left in Redis of jobs that are over and workers that
+		// are gone, but for those keys.
 		"residue": scene.residueWord,
 
 		// master owner kill|stop|failover|elected: the fate of the node that serves an
