@@ -3,8 +3,6 @@ package cmd_test
 import (
 	"context"
 	"fmt"
-	"io"
-	"net/http"
 	"strconv"
 	"strings"
 )
@@ -24,20 +22,11 @@ func (s scene) probeWord(args []string) error {
 		return err
 	}
 	return eventually(func(ctx context.Context) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+args[1], http.NoBody)
+		status, text, err := page(ctx, "http://"+addr+args[1])
 		if err != nil {
 			return err
 		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = resp.Body.Close() }()
-		text, err := io.ReadAll(resp.Body)
-		if err != nil {
-			return err
-		}
-		if got := strconv.Itoa(resp.StatusCode); got != args[2] || !strings.Contains(string(text), strings.Join(args[3:], " ")) {
+		if got := strconv.Itoa(status); got != args[2] || !strings.Contains(string(text), strings.Join(args[3:], " ")) {
 			return fmt.Errorf("%s of %s answers %s: %s", args[1], args[0], got, text)
 		}
 		return nil

@@ -178,21 +178,27 @@ func (s scene) measuredWord(args []string) error {
 	}
 	defer http.DefaultClient.CloseIdleConnections()
 	return eventually(func(ctx context.Context) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/metrics", nil)
-		if err != nil {
-			return err
-		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = resp.Body.Close() }()
-		text, err := io.ReadAll(resp.Body)
+		_, text, err := page(ctx, "http://"+addr+"/metrics")
 		if err == nil && !match.Match(text) {
 			err = fmt.Errorf("%s does not measure %s", args[0], match)
 		}
 		return err
 	})
+}
+
+// page gets what a process serves.
+func page(ctx context.Context, url string) (status int, text []byte, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return 0, nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err = io.ReadAll(resp.Body)
+	return resp.StatusCode, text, err
 }
 
 func (s scene) gavelWord(args []string) error {

@@ -14,7 +14,7 @@ suites=(stories deaths torture browser rules openapi chart cluster oidc)
 
 # Those that take turns on every change; the others run in make nightly until
 # they have proved steady on a machine of two cores.
-turns=(stories torture rules browser openapi oidc chart)
+turns=(stories torture rules browser openapi oidc chart cluster)
 
 # needs installs what a suite wants besides Go and Redis, where that can be done.
 needs() {
