@@ -39,7 +39,7 @@ func mayImport() map[string]string {
 		"beat":         "job rediskit clock",
 
 		// The form of stored states, for those who write them and those who show them.
-		"checkpoint": "job",
+		"checkpoint": "job clock",
 		// Where they are kept when it is not in Redis; joined by settings.
 		"checkpoint/directory": "checkpoint",
 		"checkpoint/bucket":    "checkpoint",

@@ -129,7 +129,7 @@ func surrogates(raw []byte) error {
 	return nil
 }
 
-// escape reads the uXXXX at i.
+// escape reads the u and its four hexadecimal digits at i.
 func escape(raw []byte, i int) (uint16, bool) {
 	if i+5 > len(raw) || raw[i] != 'u' {
 		return 0, false

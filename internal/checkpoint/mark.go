@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rtfm-si/gavel/internal/clock"
 	"github.com/rtfm-si/gavel/internal/job"
 )
 
@@ -42,16 +43,7 @@ func (o *Outside) Run(ctx context.Context) {
 	if o == nil {
 		return
 	}
-	tick := time.NewTicker(recogniseEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			_ = o.Recognise(ctx) // it is told of like every call
-		}
-	}
+	clock.Every(ctx, recogniseEvery, func() { _ = o.Recognise(ctx) }) // it is told of like every call
 }
 
 // Named says which store this is. A nil Outside is Redis.

@@ -1,7 +1,9 @@
 package clock
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -21,4 +23,16 @@ func TestElapsedIsTheLargestOfThreeClocks(t *testing.T) {
 func TestTheZeroInstantIsOlderThanAnything(t *testing.T) {
 	require.Greater(t, Since(Instant{}), 100*365*24*time.Hour)
 	require.Less(t, Since(Now()), time.Minute)
+}
+
+func TestEveryGoesOnUntilItsContextEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		n, ended := 0, make(chan struct{})
+		go func() { Every(ctx, time.Second, func() { n++ }); close(ended) }()
+		time.Sleep(3*time.Second + time.Millisecond)
+		require.Equal(t, 3, n, "not at once, then once a period")
+		stop()
+		<-ended
+	})
 }

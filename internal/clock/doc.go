@@ -7,11 +7,13 @@
 // difference: a lease or a permit may look older than it is, never younger.
 // (A virtual machine that is paused from outside may hide from all three.)
 //
-// It is not a source of timestamps, and it never sleeps.
+// It is not a source of timestamps. What has to be done again and again is done
+// by Every; how often decides about nothing.
 //
 // # Files
 //
 //	clock.go       Instant and Since
+//	every.go       Every
 //	boot_linux.go  CLOCK_BOOTTIME
 //	boot_other.go  systems without it
 package clock

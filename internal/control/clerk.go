@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/rtfm-si/gavel/internal/clock"
 	"github.com/rtfm-si/gavel/internal/job"
 	"github.com/rtfm-si/gavel/internal/rediskit"
 )
@@ -57,29 +58,15 @@ func (k Clerk) Run(ctx context.Context) {
 	}
 	var wg sync.WaitGroup
 	for p, s := range k.Samplers {
-		wg.Go(func() { every(ctx, k.Every, func() { k.fence(ctx, p, s) }) })
-		wg.Go(func() { every(ctx, k.SweepEvery, func() { k.sweep(ctx, p) }) })
-		wg.Go(func() { every(ctx, k.Every, func() { k.bury(ctx, p) }) })
-		wg.Go(func() { every(ctx, time.Minute, func() { k.retire(ctx, p) }) })
+		wg.Go(func() { clock.Every(ctx, k.Every, func() { k.fence(ctx, p, s) }) })
+		wg.Go(func() { clock.Every(ctx, k.SweepEvery, func() { k.sweep(ctx, p) }) })
+		wg.Go(func() { clock.Every(ctx, k.Every, func() { k.bury(ctx, p) }) })
+		wg.Go(func() { clock.Every(ctx, time.Minute, func() { k.retire(ctx, p) }) })
 	}
 	wg.Wait()
 	for _, s := range k.Samplers {
 		if err := s.Leave(context.WithoutCancel(ctx)); err != nil {
 			k.Log.Warn("sampler not taken off the table", zap.Error(err))
-		}
-	}
-}
-
-// every calls do once per period until ctx ends.
-func every(ctx context.Context, period time.Duration, do func()) {
-	tick := time.NewTicker(period)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			do()
 		}
 	}
 }

@@ -213,16 +213,7 @@ func (h *holding) end(s *job.Stop) {
 // watchTrust ends what is no longer trusted. The check before each paid call
 // does not depend on it: a timer alone lets calls out after a pause.
 func (k *Keeper) watchTrust(ctx context.Context) {
-	tick := time.NewTicker(max(k.timing.Trust/50, time.Millisecond))
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			k.expire()
-		}
-	}
+	clock.Every(ctx, max(k.timing.Trust/50, time.Millisecond), func() { k.expire() })
 }
 
 func (k *Keeper) expire() {

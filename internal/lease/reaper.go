@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/rtfm-si/gavel/internal/clock"
 	"github.com/rtfm-si/gavel/internal/job"
 )
 
@@ -39,16 +40,7 @@ type Reaper struct {
 
 // Run samples every H until ctx ends.
 func (r Reaper) Run(ctx context.Context) {
-	tick := time.NewTicker(r.Every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			r.once(ctx)
-		}
-	}
+	clock.Every(ctx, r.Every, func() { r.once(ctx) })
 }
 
 func (r Reaper) once(ctx context.Context) {

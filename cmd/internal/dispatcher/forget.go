@@ -5,11 +5,13 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/rtfm-si/gavel/internal/clock"
 )
 
 // forget removes what its retention has ended for, a little at a time.
 func (p *process) forget(ctx context.Context) {
-	every(ctx, time.Minute, func() {
+	clock.Every(ctx, time.Minute, func() {
 		for _, part := range p.fleet.Partitions.All() {
 			if n, err := p.road.Forget(ctx, part, time.Now(), 200); err != nil {
 				p.log.Warn("retention not applied", zap.Int("partition", part), zap.Error(err))
@@ -20,20 +22,6 @@ func (p *process) forget(ctx context.Context) {
 	})
 }
 
-// every does something again and again until ctx ends.
-func every(ctx context.Context, pause time.Duration, do func()) {
-	tick := time.NewTicker(pause)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			do()
-		}
-	}
-}
-
 // sweepStates removes the states outside Redis that no record names. While a gate
 // does not know what was seen of it, data are lost and may come back: nothing is
 // removed then.
@@ -41,7 +29,7 @@ func (p *process) sweepStates(ctx context.Context) {
 	if p.sweep == nil || p.cfg.CheckpointsSweep <= 0 {
 		return
 	}
-	every(ctx, p.cfg.CheckpointsSweep, func() {
+	clock.Every(ctx, p.cfg.CheckpointsSweep, func() {
 		if len(p.lost()) > 0 {
 			return
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/rtfm-si/gavel/internal/beat"
 	"github.com/rtfm-si/gavel/internal/budget"
 	"github.com/rtfm-si/gavel/internal/checkpoint"
+	"github.com/rtfm-si/gavel/internal/clock"
 	"github.com/rtfm-si/gavel/internal/control"
 	"github.com/rtfm-si/gavel/internal/execution"
 	"github.com/rtfm-si/gavel/internal/execution/canary"
@@ -299,16 +300,7 @@ const promoteChunk = 100
 
 // promote brings delayed jobs back to the road when they are due.
 func (p *wired) promote(ctx context.Context, part int) {
-	tick := time.NewTicker(min(p.cfg.Backoff, time.Second) / 2)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			p.promoteDue(ctx, part)
-		}
-	}
+	clock.Every(ctx, min(p.cfg.Backoff, time.Second)/2, func() { p.promoteDue(ctx, part) })
 }
 
 func (p *wired) promoteDue(ctx context.Context, part int) {
