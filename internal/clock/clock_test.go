@@ -31,6 +31,7 @@ func TestEveryGoesOnUntilItsContextEnds(t *testing.T) {
 		n, ended := 0, make(chan struct{})
 		go func() { Every(ctx, time.Second, func() { n++ }); close(ended) }()
 		time.Sleep(3*time.Second + time.Millisecond)
+		synctest.Wait()
 		require.Equal(t, 3, n, "not at once, then once a period")
 		stop()
 		<-ended
