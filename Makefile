@@ -15,6 +15,7 @@ TORTURE_FLAGS ?=
 MUTANTS ?=
 FUZZ  ?= 30s
 IMAGE ?= gavel-redis:test
+VULNDB ?= latest
 
 # Two test packages at a time: most tests wait for a Redis, not for a core. What
 # go vet says here make lint says too.
@@ -80,6 +81,10 @@ cover: ## tests with coverage: the total, and coverage.html to look at
 tidy: ## fail when a go.mod or go.sum is not tidy, or the bench does not compile
 	$(GO) mod tidy -diff
 	cd bench && $(GO) mod tidy -diff && $(GO) vet ./...
+
+.PHONY: vuln
+vuln: ## known vulnerabilities in what the binaries call (VULNDB= a version of the database)
+	scripts/vuln.sh $(VULNDB)
 
 ##@ Ship
 
@@ -185,7 +190,7 @@ soak: ## all tests over and over, shuffled, for SOAK=1h
 	scripts/soak.sh $(SOAK)
 
 .PHONY: nightly
-nightly: check ## check, every heavy suite, fuzzing, and each test five times shuffled
+nightly: check vuln ## check, every heavy suite, fuzzing, and each test five times shuffled
 	scripts/heavy.sh all
 	scripts/model.sh full
 	$(MAKE) fuzz
