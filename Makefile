@@ -32,6 +32,7 @@ CLUSTER_RUN  ?= Cluster|Sentinel
 TOOLS        := $(CURDIR)/.tools
 LINT_VERSION := 2.15.0
 OIDC_VERSION := v3.51.17
+OTEL_VERSION := v0.165.0
 LINT         := $(TOOLS)/golangci-lint-$(LINT_VERSION)
 
 ##@ Every day
@@ -173,6 +174,13 @@ model: ## check the model of leases, orders and recovery with Spin
 oidc: ## tokens of a real OpenID Connect provider: people log in, its keys change, it goes away
 	GOBIN=$(TOOLS)/oidc $(GO) install github.com/zitadel/oidc/v3/example/server@$(OIDC_VERSION)
 	$(GO) test -race -count=1 -run TestARealProvider ./internal/access/token -args -provider=$(TOOLS)/oidc/server
+
+.PHONY: traces
+traces: ## the traces again, through OpenTelemetry's own collector, over HTTP and gRPC
+	@scripts/redis.sh ensure
+	GOBIN=$(TOOLS) $(GO) install go.opentelemetry.io/collector/cmd/builder@$(OTEL_VERSION)
+	$(TOOLS)/builder --config cmd/testdata/otelcol.yaml
+	$(GO) test -race -count=1 -run TestARealCollector ./cmd -args -otelcol=$(TOOLS)/otelcol/otelcol
 
 .PHONY: browser
 browser: ## the console in headless Chromium, checked by axe; screenshots in bin/screenshots

@@ -24,7 +24,7 @@ import (
 func TestSecretsStayWhereTheyBelong(t *testing.T) {
 	t.Parallel()
 	const prompt, label, modelKey, reply = "kanarienvogel-im-prompt", "kanarienvogel-im-label", "kanarienvogel-modellschluessel", "kanarienvogel-antwort"
-	c := newTraced(t, 1)
+	c := newTraced(t, 1, directly)
 	sim, err := modelsim.New(modelsim.Config{Seed: 3})
 	require.NoError(t, err)
 	heard := make(chan string, 1000)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -18,6 +20,37 @@ import (
 
 	"github.com/rtfm-si/gavel/internal/modelsim"
 )
+
+// otelcol is OpenTelemetry's own collector, built of its published modules.
+var otelcol = flag.String("otelcol", "", "a collector with the receiver otlp and the exporter otlp_http, see make traces")
+
+// through is how spans come to the collector that tells them: directly, or in one
+// of OpenTelemetry's protocols through its own collector, which passes them on.
+type through string
+
+const (
+	directly    through = ""
+	throughHTTP through = "http/protobuf"
+	throughGRPC through = "grpc"
+)
+
+// The traces again, sent to OpenTelemetry's own collector, in both protocols.
+func TestARealCollectorTakesTheTraces(t *testing.T) {
+	t.Parallel()
+	if *otelcol == "" {
+		t.Skip("no collector given; run make traces")
+	}
+	for _, way := range []through{throughHTTP, throughGRPC} {
+		for name, tell := range map[string]func(*testing.T, through){
+			"one trace": aDeliberationIsOneTrace, "handed back": aHandedBackJobStaysInItsTrace, "a kill": aKillIsATraceThatItsRunsPointAt,
+		} {
+			t.Run(string(way)+" "+name, func(t *testing.T) {
+				t.Parallel()
+				tell(t, way)
+			})
+		}
+	}
+}
 
 // span is one that a collector was sent.
 type span struct {
@@ -52,7 +85,7 @@ type traced struct {
 	vars []string
 }
 
-func newTraced(t *testing.T, partitions int) *traced {
+func newTraced(t *testing.T, partitions int, way through) *traced {
 	t.Helper()
 	f := newFleet(t, t.TempDir(), partitions)
 	t.Cleanup(f.end)
@@ -62,8 +95,32 @@ func newTraced(t *testing.T, partitions int) *traced {
 	require.NoError(t, err)
 	c := &traced{fleet: f, t: t, url: "http://" + addr}
 	c.vars = []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + c.url, "OTEL_BSP_SCHEDULE_DELAY=50"}
+	if way != directly {
+		c.vars = []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + c.between(way), "OTEL_EXPORTER_OTLP_PROTOCOL=" + string(way), "OTEL_BSP_SCHEDULE_DELAY=50"}
+	}
 	require.NoError(t, f.startDispatcher("dispatcher", unset, c.vars...))
 	return c
+}
+
+// between starts OpenTelemetry's collector in front of ours, and returns where it
+// takes spans.
+func (c *traced) between(way through) string {
+	c.t.Helper()
+	addr, config := "127.0.0.1:"+freePort(c.t), filepath.Join(c.dir, "otelcol.yaml")
+	kind, _, _ := strings.Cut(string(way), "/")
+	require.NoError(c.t, os.WriteFile(config, fmt.Appendf(nil, `
+receivers: {otlp: {protocols: {%s: {endpoint: %q}}}}
+exporters: {otlp_http: {endpoint: %q}}
+service:
+  telemetry: {metrics: {level: none}}
+  pipelines: {traces: {receivers: [otlp], exporters: [otlp_http]}}
+`, kind, addr, c.url), 0o600))
+	p, err := launch("otelcol", *otelcol, []string{"PATH=" + os.Getenv("PATH")}, "--config", "file:"+config)
+	require.NoError(c.t, err)
+	c.processes["otelcol"], c.order = p, append(c.order, "otelcol")
+	_, err = p.logged(regexp.MustCompile("Everything is ready"))
+	require.NoError(c.t, err)
+	return "http://" + addr
 }
 
 func unset(string) string { return "" }
@@ -176,7 +233,12 @@ const (
 // processes; nothing that anybody wrote is in it.
 func TestADeliberationIsOneTrace(t *testing.T) {
 	t.Parallel()
-	c := newTraced(t, 1)
+	aDeliberationIsOneTrace(t, directly)
+}
+
+func aDeliberationIsOneTrace(t *testing.T, way through) {
+	t.Helper()
+	c := newTraced(t, 1, way)
 	sim, err := modelsim.New(modelsim.Config{Seed: 3})
 	require.NoError(t, err)
 	model := serve(t, sim.Handler())
@@ -231,7 +293,12 @@ func TestADeliberationIsOneTrace(t *testing.T) {
 // one before.
 func TestAHandedBackJobStaysInItsTrace(t *testing.T) {
 	t.Parallel()
-	c := newTraced(t, 1)
+	aHandedBackJobStaysInItsTrace(t, directly)
+}
+
+func aHandedBackJobStaysInItsTrace(t *testing.T, way through) {
+	t.Helper()
+	c := newTraced(t, 1, way)
 	w1 := c.worker("w1")
 	id := c.submit(`{"steps":40,"step_ms":50,"checkpoint":true}`)
 	c.becomes(t, id, "running")
@@ -273,7 +340,12 @@ func TestAHandedBackJobStaysInItsTrace(t *testing.T) {
 // job, and of a whole fleet in four partitions.
 func TestAKillIsATraceThatItsRunsPointAt(t *testing.T) {
 	t.Parallel()
-	c := newTraced(t, 4)
+	aKillIsATraceThatItsRunsPointAt(t, directly)
+}
+
+func aKillIsATraceThatItsRunsPointAt(t *testing.T, way through) {
+	t.Helper()
+	c := newTraced(t, 4, way)
 	c.worker("w1", "GAVEL_SLOTS=8")
 	const forever = `{"steps":1000,"step_ms":20,"checkpoint":true}`
 	one, two, three := c.submit(forever, traceparent), c.submit(forever), c.submit(forever, "00-"+callersTrace+"-zzf067aa0ba902b7-01")
