@@ -48,7 +48,7 @@ func (w *Worker) conclude(ctx context.Context, r *run, result job.Result, err er
 func (w *Worker) count(r *run, verb string, ended job.Ended, cause string) {
 	w.rooms.Meter.Ended(verb, ended.State, cause)
 	if ended.Steps != nil {
-		w.rooms.Meter.Killed(r.killedBy(), *ended.Steps)
+		w.rooms.Meter.Killed(r.killedBy().Scope, *ended.Steps)
 	}
 }
 
@@ -68,18 +68,19 @@ func told(err error) error {
 func (r *run) over(how, cause string, e job.Ended) {
 	if e.Order != "" {
 		cause = string(job.StopKilled)
-		r.mu.Lock()
-		e.Trace = cmp.Or(e.Trace, r.trace)
-		r.mu.Unlock()
+		e.Trace = cmp.Or(e.Trace, r.killedBy().Trace)
 	}
 	r.trail.Ended(how, cause, e)
 }
 
-// killedBy is the scope of the order that was heard.
-func (r *run) killedBy() job.ScopeKind {
+// killedBy is the kill that was heard; empty when none was.
+func (r *run) killedBy() job.Stop {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.scope
+	if r.by == nil {
+		return job.Stop{}
+	}
+	return *r.by
 }
 
 // since is how long ago a step was, negative when it did not happen.

@@ -30,12 +30,11 @@ type run struct {
 
 	mu    sync.Mutex
 	kill  killTimes
-	news  bool          // a kill was heard, and nobody told yet
-	after time.Duration // how long the confirmation of a kill waits, see Deliver
+	by    *job.Stop     // the kill that was heard first
+	news  bool          // nobody was told of it yet
+	after time.Duration // how long its confirmation waits, see Deliver
 	sign  time.Time     // the last sign of life
 	deaf  bool
-	scope job.ScopeKind // of the order that killed it
-	trace string        // of the same
 }
 
 // killTimes are the steps of a kill on this worker, zero while not reached.
@@ -79,10 +78,8 @@ func (w *Worker) one(ctx context.Context, r *run, bad error) {
 	if bad == nil {
 		result, err = w.attempt(ctx, r)
 	}
-	r.hasReturned()
-	if d := r.spacing(); d > 0 {
-		time.Sleep(d)
-	}
+	r.comesBack()
+	r.heard()
 	w.conclude(ctx, r, result, err)
 	w.rooms.Keeper.Drop(r.job.ID, r.claim)
 }
@@ -115,7 +112,9 @@ func (w *Worker) attempt(parent context.Context, r *run) (job.Result, error) {
 	if !ok {
 		return nil, fmt.Errorf("no executor for kind %q on this worker", r.job.Kind)
 	}
-	return guard(parent, ex, work, rt)
+	result, err := guard(parent, ex, work, rt)
+	r.comesBack() // here, where nothing that takes time has been done since
+	return result, err
 }
 
 // guard turns a panic of the work into a failed attempt.
@@ -179,50 +178,50 @@ func (w *Worker) watch(r *run, done <-chan struct{}) {
 // stop cancels the run's context. The first cause stands; but the first kill is
 // noted whenever it comes, for the receipt and for patience.
 func (r *run) stop(cause error) {
-	r.cut(cause)
-	var s *job.Stop
-	if errors.As(cause, &s) && s.Kind == job.StopKilled {
-		r.heard(s)
-	}
+	r.cut(cause, 0)
+	r.heard()
 }
 
 // cut cancels the run's context and does nothing else that takes time. A kill is
-// noted first: work that returns at once has to see that it was killed.
-func (r *run) cut(cause error) {
+// noted first: work that returns at once has to see that it was killed, and for
+// how long its confirmation waits.
+func (r *run) cut(cause error, after time.Duration) {
 	var s *job.Stop
-	kill := errors.As(cause, &s) && s.Kind == job.StopKilled
-	if kill {
-		kill = r.delivered(s)
-	}
+	kill := errors.As(cause, &s) && s.Kind == job.StopKilled && r.delivered(s, after)
 	r.cancel(cause)
-	if kill {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.kill.cancelled = time.Now()
+	if !kill {
+		return
 	}
+	r.trail.Event("kill.delivered")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.kill.cancelled = time.Now()
 }
 
 // delivered notes the first kill, and says whether this is it.
-func (r *run) delivered(s *job.Stop) bool {
+func (r *run) delivered(s *job.Stop, after time.Duration) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.kill.delivered.IsZero() {
+	if r.by != nil {
 		return false
 	}
-	r.kill.delivered, r.news = time.Now(), true
-	r.scope, r.trace = s.Scope, s.Trace
+	r.kill.delivered = time.Now()
+	r.by, r.news, r.after = s, true, after
 	return true
 }
 
-// heard tells of a kill, once.
-func (r *run) heard(s *job.Stop) {
+// heard tells of a kill, once, and begins to lose patience with work that does
+// not return.
+func (r *run) heard() {
 	r.mu.Lock()
-	news := r.news
+	by, news, back := r.by, r.news, !r.kill.returned.IsZero()
 	r.news = false
 	r.mu.Unlock()
-	if news {
-		r.trail.Event("kill.delivered")
-		r.log.Info("kill delivered", zap.String("order", string(s.Order)), zap.String("actor", s.Actor), zap.String("reason", s.Reason))
+	if !news {
+		return
+	}
+	r.log.Info("kill delivered", zap.String("order", string(by.Order)), zap.String("actor", by.Actor), zap.String("reason", by.Reason))
+	if !back {
 		r.listen()
 	}
 }
@@ -241,24 +240,20 @@ func (r *run) silentFor() time.Duration {
 	return time.Since(r.sign)
 }
 
-// space lets the confirmation of a kill wait a little.
-func (r *run) space(d time.Duration) {
+// comesBack notes that the work has returned, once, and lets the confirmation of
+// a kill wait if it should.
+func (r *run) comesBack() {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.after = d
-}
-
-func (r *run) spacing() time.Duration {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.after
-}
-
-func (r *run) hasReturned() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.kill.returned = time.Now()
+	if r.kill.returned.IsZero() {
+		r.kill.returned = time.Now()
+	}
 	r.deaf = false
+	after := r.after
+	r.after = 0
+	r.mu.Unlock()
+	if after > 0 {
+		time.Sleep(after)
+	}
 }
 
 // times are the steps of the kill; delivered is zero when none was heard.
@@ -275,9 +270,9 @@ func (r *run) isDeaf() bool {
 }
 
 // awaitReturn marks a killed run deaf when its work has not returned within
-// KillPatience: the worker must leave then.
+// KillPatience of the kill: the worker must leave then.
 func (w *Worker) awaitReturn(ctx context.Context, r *run) {
-	time.AfterFunc(w.cfg.KillPatience, func() {
+	time.AfterFunc(w.cfg.KillPatience-time.Since(r.times().delivered), func() {
 		r.mu.Lock()
 		r.deaf = r.kill.returned.IsZero()
 		deaf := r.deaf

@@ -249,22 +249,34 @@ func pause(ctx context.Context, d time.Duration) {
 func (w *Worker) Deliver(h job.Hint) {
 	stop := &job.Stop{Kind: job.StopKilled, Order: h.Order.ID, Actor: h.Order.Actor, Reason: h.Order.Reason, Trace: h.Order.Trace, Scope: h.Wide}
 	runs := w.covered(h)
-	for i, r := range runs {
-		if len(runs) > 1 {
-			r.space(confirmAfter + time.Duration(i+1)*min(confirmEvery, confirmWithin/time.Duration(len(runs))))
-		}
-		r.cut(stop)
+	if len(runs) == 1 {
+		runs[0].stop(stop)
+		return
 	}
-	for _, r := range runs {
-		r.heard(stop)
+	every := min(confirmEvery, confirmWithin/time.Duration(max(1, len(runs))))
+	for i, r := range runs {
+		r.cut(stop, confirmAfter+time.Duration(i+1)*every)
+	}
+	if len(runs) > 0 {
+		time.AfterFunc(confirmAfter, func() { hear(runs) })
 	}
 }
 
-// An order over many runs cancels every context at once, and the writes that
-// confirm come a little later and spaced: they would keep Redis, and the other
-// workers' readers, from the rest of the news.
+// hear tells of the kill of those whose work is still out; each of the others
+// does before its end is written.
+func hear(runs []*run) {
+	for _, r := range runs {
+		if r.times().returned.IsZero() {
+			r.heard()
+		}
+	}
+}
+
+// An order over many runs cancels every context at once; what there is to say of
+// it, and the writes that confirm, come a little later and spaced: they would keep
+// Redis, and the other workers' readers, from the rest of the news.
 const (
-	confirmAfter  = 20 * time.Millisecond
+	confirmAfter  = 50 * time.Millisecond
 	confirmEvery  = time.Millisecond
 	confirmWithin = 200 * time.Millisecond
 )

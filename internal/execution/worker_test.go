@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/rtfm-si/gavel/internal/job"
 )
@@ -298,6 +300,70 @@ func TestADeafWorkerHandsItsOtherJobsBackAndLeaves(t *testing.T) {
 		require.Contains(t, f.left, id(1))
 		close(release)
 		synctest.Wait()
+		r.cancel()
+	})
+}
+
+// Each kill is logged once, and before the end that confirms it, whichever of the
+// two would be first.
+func TestAKillIsLoggedBeforeItsEnd(t *testing.T) {
+	for name, patience := range map[string]time.Duration{"returns at once": 0, "returns late": time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFakes(granted(1), granted(2))
+				w := func(ctx context.Context, _ job.Work, _ job.Runtime) (job.Result, error) {
+					<-ctx.Done()
+					time.Sleep(patience)
+					return nil, ctx.Err()
+				}
+				core, logs := observer.New(zap.InfoLevel)
+				worker, err := New(Config{ID: "w1", Partitions: []int{0}, KillPatience: time.Hour}, f.rooms(),
+					map[string]job.Executor{"test": work(w)}, zap.New(core))
+				require.NoError(t, err)
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan error, 1)
+				go func() { done <- worker.Run(ctx) }()
+				synctest.Wait()
+				worker.Deliver(job.Hint{Order: job.Order{ID: id(9), Scope: job.Scope{Kind: job.ScopeFleet}, Horizon: map[int]uint64{0: 2}}})
+				time.Sleep(time.Hour)
+				for _, n := range []byte{1, 2} {
+					var told []string
+					for _, e := range logs.FilterField(zap.String("job", string(id(n)))).All() {
+						told = append(told, e.Message)
+					}
+					require.Equal(t, []string{"job started", "kill delivered", "job killed"}, told)
+				}
+				cancel()
+				require.NoError(t, <-done)
+			})
+		})
+	}
+}
+
+// What there is to do about a kill waits while the news goes round; the patience
+// with work that does not return is counted from the kill all the same.
+func TestAnOrderOverManyLosesPatienceWithTheDeafInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakes(granted(1), granted(2))
+		release := make(chan struct{})
+		r := start(t, Config{KillPatience: 30 * time.Second}, f, func(ctx context.Context, w job.Work, _ job.Runtime) (job.Result, error) {
+			<-ctx.Done()
+			if w.ID == id(1) {
+				<-release
+			}
+			return nil, ctx.Err()
+		})
+		synctest.Wait()
+		r.Deliver(job.Hint{Order: job.Order{ID: id(9), Scope: job.Scope{Kind: job.ScopeFleet}, Horizon: map[int]uint64{0: 2}}})
+		time.Sleep(30*time.Second - time.Microsecond)
+		require.Equal(t, []string{"finish killed killed"}, f.written(), "the one that obeys")
+		require.Zero(t, r.Status().Deaf)
+		time.Sleep(time.Microsecond)
+		synctest.Wait()
+		require.Equal(t, []job.ID{id(1)}, r.Status().DeafJobs)
+		require.ErrorIs(t, <-r.done, ErrDeaf)
+		close(release)
+		time.Sleep(confirmWithin)
 		r.cancel()
 	})
 }
