@@ -47,9 +47,10 @@ func asynqPeer(url string) opener {
 	return opener{"asynq", func(_ context.Context, workers, slots int, w *waiter) (peer, error) {
 		return openAsynq(url, workers, slots, func(ctx context.Context, _ *asynq.Task) error {
 			id, _ := asynq.GetTaskID(ctx)
+			end := w.end(job.ID(id))
 			w.began <- job.ID(id)
 			<-ctx.Done()
-			w.end(job.ID(id)) <- time.Now()
+			end <- time.Now()
 			return fmt.Errorf("%w: %w", ctx.Err(), asynq.SkipRetry)
 		})
 	}}

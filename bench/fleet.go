@@ -167,9 +167,9 @@ func (w *waiter) end(id job.ID) chan time.Time {
 
 // Execute implements job.Executor.
 func (w *waiter) Execute(ctx context.Context, work job.Work, _ job.Runtime) (job.Result, error) {
+	end := w.end(work.ID)
 	w.began <- work.ID
 	<-ctx.Done()
-	at := time.Now()
-	w.end(work.ID) <- at
+	end <- time.Now()
 	return nil, context.Cause(ctx)
 }

@@ -143,9 +143,10 @@ func startPing(ctx context.Context, url string) func() pings {
 	return func() pings { stop(); p := <-out; _ = c.Close(); return p }
 }
 
-// broadcastFloor is the bare broadcast: one XADD heard by so many blocked
-// readers, until the last one has it.
-func broadcastFloor(ctx context.Context, url string, readers, n int) ([]time.Duration, error) {
+// broadcastFloor is the bare broadcast: one XADD heard by so many blocked readers,
+// until the last one has it; or, if each has contexts to cancel, until the last of
+// those who wait for one has seen it end.
+func broadcastFloor(ctx context.Context, url string, readers, contexts, n int) ([]time.Duration, error) {
 	opt, err := redis.ParseURL(url)
 	if err != nil {
 		return nil, err
@@ -155,55 +156,102 @@ func broadcastFloor(ctx context.Context, url string, readers, n int) ([]time.Dur
 	defer func() { _ = c.Close() }()
 	key := fmt.Sprintf("{floor}:%d", time.Now().UnixNano())
 	defer c.Del(context.WithoutCancel(ctx), key)
-	heard := make(chan time.Time, readers)
+	b := broadcast{c: c, key: key, heard: make(chan time.Time, readers*max(1, contexts)), held: make([]held, readers)}
 	rctx, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	for range readers {
-		wg.Go(func() {
-			cursor := "0"
-			for rctx.Err() == nil {
-				got, err := c.XRead(rctx, &redis.XReadArgs{Streams: []string{key, cursor}, Count: 1, Block: time.Second}).Result()
-				if err != nil {
-					continue
-				}
-				cursor = got[0].Messages[0].ID
-				heard <- time.Now()
-			}
-		})
+	for i := range readers {
+		wg.Go(func() { b.read(rctx, i, contexts == 0) })
 	}
 	defer func() { stop(); wg.Wait() }()
 	var took []time.Duration
 	for range n {
+		b.hold(ctx, contexts)
 		time.Sleep(20 * time.Millisecond)
 		at := time.Now()
 		if err := c.XAdd(ctx, &redis.XAddArgs{Stream: key, Values: []string{"order", "x"}}).Err(); err != nil {
 			return nil, err
 		}
 		var last time.Duration
-		for range readers {
-			last = max(last, (<-heard).Sub(at))
+		for range cap(b.heard) {
+			last = max(last, (<-b.heard).Sub(at))
 		}
 		took = append(took, last)
 	}
 	return took, nil
 }
 
+// broadcast is one stream and who reads it.
+type broadcast struct {
+	c     *redis.Client
+	key   string
+	heard chan time.Time
+	held  []held
+}
+
+// held are the contexts that one reader cancels.
+type held struct {
+	mu  sync.Mutex
+	all []context.CancelFunc
+}
+
+// hold gives every reader so many contexts, and each of them somebody who waits.
+func (b *broadcast) hold(ctx context.Context, contexts int) {
+	for i := range b.held {
+		b.held[i].mu.Lock()
+		b.held[i].all = b.held[i].all[:0]
+		for range contexts {
+			ctx, cancel := context.WithCancel(ctx)
+			b.held[i].all = append(b.held[i].all, cancel)
+			go func() { <-ctx.Done(); b.heard <- time.Now() }()
+		}
+		b.held[i].mu.Unlock()
+	}
+}
+
+// read hears until ctx ends, and cancels what reader i holds.
+func (b *broadcast) read(ctx context.Context, i int, tell bool) {
+	for cursor := "0"; ctx.Err() == nil; {
+		got, err := b.c.XRead(ctx, &redis.XReadArgs{Streams: []string{b.key, cursor}, Count: 1, Block: time.Second}).Result()
+		if err != nil {
+			continue
+		}
+		cursor = got[0].Messages[0].ID
+		if tell {
+			b.heard <- time.Now()
+		}
+		b.held[i].mu.Lock()
+		for _, cancel := range b.held[i].all {
+			cancel()
+		}
+		b.held[i].mu.Unlock()
+	}
+}
+
 func benchKillAll(ctx context.Context, url string, rows *Rows) error {
 	const work = "kill-all: request to last context cancelled"
-	floor, err := broadcastFloor(ctx, url, 20, 50)
+	heard, err := broadcastFloor(ctx, url, 20, 0, 50)
 	if err != nil {
 		return err
 	}
-	base := rows.latencies(work, "bare broadcast", "one XADD, 20 blocked readers, 50 times", floor, nil)
+	cancelled, err := broadcastFloor(ctx, url, 20, 100, 50)
+	if err != nil {
+		return err
+	}
+	bare := rows.latencies(work, "bare broadcast", "one XADD, 20 blocked readers, 50 times: until the last has it", heard)
+	whole := rows.latencies(work, "bare broadcast that cancels", "the same, until the last of 2,000 contexts, 100 a reader, is cancelled", cancelled)
 	var took, quiesced []time.Duration
-	for range 5 {
+	for range killAllTimes {
 		r, err := killAll(ctx, url, 20, 2000, 0, true)
 		if err != nil {
 			return err
 		}
 		took, quiesced = append(took, r.cancelled), append(quiesced, r.quiesced)
 	}
-	rows.latencies(work, "gavel", "2,000 running on 20 workers, 5 times", took, &base)
-	rows.latencies("kill-all: request to quiesced", "gavel", "2,000 running on 20 workers, 5 times", quiesced, nil)
+	cond := fmt.Sprintf("2,000 running on 20 workers, %d times", killAllTimes)
+	rows.latencies(work, "gavel", cond, took, bare, whole)
+	rows.latencies("kill-all: request to quiesced", "gavel", cond, quiesced)
 	return nil
 }
+
+// killAllTimes is odd, for the median.
+const killAllTimes = 9

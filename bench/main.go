@@ -114,18 +114,18 @@ func benchKill(ctx context.Context, url string, rows *Rows) error {
 	if err != nil {
 		return err
 	}
-	rows.latencies(work, "stream floor", "XADD to a blocked XREAD, 1000 times", floor, nil)
+	rows.latencies(work, "stream floor", "XADD to a blocked XREAD, 1000 times", floor)
 	ours, theirs, err := killPaired(ctx, url, 300, false)
 	if err != nil {
 		return err
 	}
-	base := rows.latencies(work, "asynq", "CancelProcessing in-process, 300 running on 1 worker, in turns with gavel", theirs, nil)
-	rows.latencies(work, "gavel", "in-process, with order and audit entry, 300 running on 1 worker", ours, &base)
+	base := rows.latencies(work, "asynq", "CancelProcessing in-process, 300 running on 1 worker, in turns with gavel", theirs)
+	rows.latencies(work, "gavel", "in-process, with order and audit entry, 300 running on 1 worker", ours, base)
 	took, err := killRunning(ctx, url, 20, 1000, 500)
 	if err != nil {
 		return err
 	}
-	rows.latencies(work, "gavel", "in-process, 1,000 running on 20 workers", took, nil)
+	rows.latencies(work, "gavel", "in-process, 1,000 running on 20 workers", took)
 	return nil
 }
 
@@ -135,8 +135,8 @@ func benchHTTP(ctx context.Context, url string, rows *Rows) error {
 	if err != nil {
 		return err
 	}
-	base := rows.latencies(work, "asynq", "CancelProcessing behind a thin handler, 300 running on 1 worker, in turns", theirs, nil)
-	rows.latencies(work, "gavel", "the dispatcher's door: order, audit entry and receipt, 300 running on 1 worker, in turns", ours, &base)
+	base := rows.latencies(work, "asynq", "CancelProcessing behind a thin handler, 300 running on 1 worker, in turns", theirs)
+	rows.latencies(work, "gavel", "the dispatcher's door: order, audit entry and receipt, 300 running on 1 worker, in turns", ours, base)
 	return nil
 }
 
@@ -146,8 +146,8 @@ func benchQueued(ctx context.Context, url string, rows *Rows) error {
 	if err != nil {
 		return err
 	}
-	base := rows.latencies(work, "script floor", "one script with HSET and XADD, 1000 times", floor, nil)
-	rows.latencies(work, "gavel", "in-process, 10,000 queued", took, &base)
+	base := rows.latencies(work, "script floor", "one script with HSET and XADD, 1000 times", floor)
+	rows.latencies(work, "gavel", "in-process, 10,000 queued", took, base)
 	return nil
 }
 
@@ -177,11 +177,11 @@ func benchWake(ctx context.Context, url string, rows *Rows) error {
 	if err != nil {
 		return err
 	}
-	base := rows.latencies(work, "asynq", "1 worker, default intervals, 30 times", theirs, nil)
+	base := rows.latencies(work, "asynq", "1 worker, default intervals, 30 times", theirs)
 	took, err := wakeUp(ctx, url, 500)
 	if err != nil {
 		return err
 	}
-	rows.latencies(work, "gavel", "1 worker, 500 times", took, &base)
+	rows.latencies(work, "gavel", "1 worker, 500 times", took, base)
 	return nil
 }

@@ -37,9 +37,10 @@ func (*holder) Timeout(*river.Job[hold]) time.Duration { return -1 }
 // Work implements river.Worker.
 func (h *holder) Work(ctx context.Context, j *river.Job[hold]) error {
 	id := job.ID(strconv.FormatInt(j.ID, 10))
+	end := h.w.end(id)
 	h.w.began <- id
 	<-ctx.Done()
-	h.w.end(id) <- time.Now()
+	end <- time.Now()
 	return river.JobCancel(ctx.Err())
 }
 

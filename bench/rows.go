@@ -28,21 +28,26 @@ type Rows struct{ all []Row }
 
 func (r *Rows) add(row Row) { r.all = append(r.all, row) }
 
-// latencies adds p50 and p99 of a system, with their ratios to a base (nil: it
-// is the base), and returns both for others to compare with.
-func (r *Rows) latencies(work, system, conditions string, took []time.Duration, base *quantiles) quantiles {
+// latencies adds p50 and p99 of a system, once for each of the bases that it is
+// compared with, and returns both for others to compare with.
+func (r *Rows) latencies(work, system, conditions string, took []time.Duration, bases ...quantiles) quantiles {
 	q := quantilesOf(took)
-	for _, m := range []struct {
-		name string
-		v, b func(quantiles) time.Duration
-	}{{"p50", quantiles.p50of, quantiles.p50of}, {"p99", quantiles.p99of, quantiles.p99of}} {
-		row := Row{Work: work, System: system, Metric: m.name, Value: ms(m.v(q)), Unit: "ms", Conditions: conditions}
-		if base != nil {
-			row.Ratio, row.Of = ms(m.v(q))/ms(m.b(*base)), base.name
-		}
-		r.add(row)
-	}
 	q.name = system
+	if len(bases) == 0 {
+		bases = []quantiles{{}}
+	}
+	for _, base := range bases {
+		for _, m := range []struct {
+			name string
+			v, b time.Duration
+		}{{"p50", q.p50, base.p50}, {"p99", q.p99, base.p99}} {
+			row := Row{Work: work, System: system, Metric: m.name, Value: ms(m.v), Unit: "ms", Conditions: conditions}
+			if m.b > 0 {
+				row.Ratio, row.Of = ms(m.v)/ms(m.b), base.name
+			}
+			r.add(row)
+		}
+	}
 	return q
 }
 
@@ -71,9 +76,6 @@ type quantiles struct {
 	name     string
 	p50, p99 time.Duration
 }
-
-func (q quantiles) p50of() time.Duration { return q.p50 }
-func (q quantiles) p99of() time.Duration { return q.p99 }
 
 func quantilesOf(took []time.Duration) quantiles {
 	s := slices.Clone(took)
