@@ -154,13 +154,19 @@ func (c *Redis) Adopt(ctx context.Context, p access.Permit, reason, key string) 
 	return c.State(ctx)
 }
 
-// begin gives a new gate its first head.
+// begin gives a gate that is not there its first head, and the rules of the orders
+// that are open, if it was lost.
 func (c *Redis) begin(ctx context.Context, p int) error {
 	reply, err := c.again(ctx, "begin", rediskit.Place{Slot: c.partitions.Slot(p)}, rediskit.Args{"mark": rand.Text()})
-	if err == nil {
-		c.memory.saw(p, reply.Str(0))
+	if err != nil {
+		return err
 	}
-	return err
+	c.memory.saw(p, reply.Str(0))
+	if n := reply.Int(1); n > 0 {
+		c.log.Warn("the gate was gone; begun again with the rules of the orders that are open", zap.Int("partition", p), zap.Int64("orders", n))
+	}
+	c.memory.lookSoon()
+	return nil
 }
 
 // keeper is who asserts what was lost, as the audit has it.

@@ -298,3 +298,64 @@ func TestAKilledDispatcherLeavesNothingBehind(t *testing.T) {
 	<-done
 	require.Empty(t, names(), "one that leaves in order takes itself off")
 }
+
+// Somebody deletes the gate, and nothing else, while an owner's and the fleet's
+// order wait for a worker. What ends then ends under its order.
+func TestReceiptsSumUpThoughTheGateIsDeleted(t *testing.T) {
+	t.Parallel()
+	w := newWired(t)
+	clients, err := rediskit.Open(rediskit.Config{URL: w.link.URL()})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, clients.Close()) })
+	leases, err := lease.NewRedis(clients, rediskit.Server, w.ps, "w1")
+	require.NoError(t, err)
+	for _, key := range []string{"a", "b", "c"} {
+		w.submit(key)
+	}
+	held, _, err := leases.Grant(t.Context(), 0, "n1", 2)
+	require.NoError(t, err)
+	require.Len(t, held, 2)
+	issue := func(may access.Act, scope access.Target) job.ID {
+		permit, err := access.Authorize(admin(), may, scope)
+		require.NoError(t, err)
+		r, err := w.orders.KillAll(t.Context(), permit, job.Order{Reason: "stop", RequestedAt: time.Now()}, "")
+		require.NoError(t, err)
+		return r.Order.ID
+	}
+	owners := issue(access.KillOwner, access.JobsOf("ann"))
+	later := w.submit("d")
+	got, _, err := leases.Grant(t.Context(), 0, "n2", 3)
+	require.NoError(t, err)
+	require.Len(t, got, 1)
+	require.Equal(t, later, got[0].Job.ID)
+	fleets := issue(access.KillFleet, access.WholeFleet())
+
+	require.NoError(t, w.direct.Del(t.Context(), w.slot.Of("gate")).Err())
+	end := job.Ending{ID: held[0].Job.ID, Claim: held[0].Claim, Outcome: job.Killed}
+	_, err = leases.Finish(t.Context(), end)
+	require.ErrorIs(t, err, job.ErrUnavailable, "nobody can tell whose order it is")
+	require.NotErrorIs(t, err, job.ErrOutcomeUnknown)
+	_, err = w.road.Job(t.Context(), held[0].Job.ID)
+	require.ErrorIs(t, err, job.ErrUnavailable)
+	_, err = w.orders.Sweep(t.Context(), 0, fleets) // another dispatcher's, which has seen no gate
+	require.NoError(t, err)
+	for _, c := range append(held[:2:2], got[0]) {
+		_, err = leases.Finish(t.Context(), job.Ending{ID: c.Job.ID, Claim: c.Claim, Outcome: job.Killed})
+		require.NoError(t, err)
+	}
+	for _, id := range []job.ID{owners, fleets} {
+		for word := "more"; word != "quiesced"; {
+			word, err = w.orders.Sweep(t.Context(), 0, id)
+			require.NoError(t, err)
+			require.NotEqual(t, "waiting", word)
+		}
+	}
+	of := func(id job.ID) job.Tally {
+		r, err := w.orders.Receipt(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, job.Quiesced, r.Stage)
+		return r.Tally
+	}
+	require.Equal(t, job.Tally{Targeted: 3, Stopped: 2, NotRunning: 1}, of(owners))
+	require.Equal(t, job.Tally{Targeted: 1, Stopped: 1, CoveredBefore: 2}, of(fleets))
+}

@@ -52,8 +52,20 @@ func NewRedis(run rediskit.Runner, ps rediskit.Partitions, take time.Duration, l
 func (c *Redis) call(ctx context.Context, script string, at rediskit.Place, args rediskit.Args) (rediskit.Reply, error) {
 	cctx, cancel := rediskit.WithCall(ctx)
 	defer cancel()
-	reply, err := c.run.Run(cctx, c.scripts[script], at, args)
+	reply, err := c.gated(ctx, at, func() (rediskit.Reply, error) { return c.run.Run(cctx, c.scripts[script], at, args) })
 	return reply, rediskit.Unavailable(err)
+}
+
+// gated makes a call, and makes it again behind a gate that had to be begun first.
+func (c *Redis) gated(ctx context.Context, at rediskit.Place, call func() (rediskit.Reply, error)) (rediskit.Reply, error) {
+	reply, err := call()
+	if !rediskit.GateGone(err) {
+		return reply, err
+	}
+	if begun := c.begin(ctx, at.Slot.Partition()); begun != nil {
+		return reply, errors.Join(err, begun)
+	}
+	return call()
 }
 
 // again records an act as durably as was promised, and repeats it when its reply
@@ -69,7 +81,7 @@ func (c *Redis) again(ctx context.Context, script string, at rediskit.Place, arg
 func (c *Redis) keep(ctx context.Context, script string, at rediskit.Place, args rediskit.Args) (rediskit.Reply, error) {
 	cctx, cancel := rediskit.WithCall(ctx)
 	defer cancel()
-	reply, err := c.run.Keep(cctx, c.scripts[script], at, args)
+	reply, err := c.gated(ctx, at, func() (rediskit.Reply, error) { return c.run.Keep(cctx, c.scripts[script], at, args) })
 	return reply, rediskit.Unavailable(err)
 }
 

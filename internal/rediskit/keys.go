@@ -29,7 +29,7 @@ type Key struct {
 func Table() []Key {
 	const both = "dispatcher worker"
 	return []Key{
-		{"meta", "", "hash", both, "never", "schema, partitions, fleet, cursor key"},
+		{"meta", "", "hash", both, "never", "schema, partitions, fleet, cursor key, whether there is a gate"},
 		{"seq", "", "string", "dispatcher", "never", "last job number"},
 		{"gate", "", "hash", "dispatcher", "never", "frozen or open, rules, number.random"},
 		{"pace", "", "string", both, "with the thaw that follows", "when the next job may start, after a thaw at a rate"},

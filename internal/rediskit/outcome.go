@@ -36,6 +36,9 @@ func OutcomeOf(err error) Outcome {
 	var said redis.Error
 	if errors.As(err, &said) {
 		msg := said.Error()
+		if GateGone(err) {
+			return NotExecuted
+		}
 		refused := slices.ContainsFunc(refusals(), func(r string) bool { return strings.HasPrefix(msg, r) })
 		if refused && !strings.Contains(msg, "@user_script") {
 			return NotExecuted
@@ -47,6 +50,13 @@ func OutcomeOf(err error) Outcome {
 		return NotExecuted
 	}
 	return Unknown
+}
+
+// GateGone reports whether a script did nothing because the gate was begun and is
+// not there: somebody deleted it. A dispatcher begins it again.
+func GateGone(err error) bool {
+	var said redis.Error
+	return errors.As(err, &said) && strings.Contains(said.Error(), "GATEGONE")
 }
 
 // Unavailable wraps an error of Redis as [job.ErrUnavailable], and as

@@ -20,7 +20,7 @@ func (s *Redis) Job(ctx context.Context, id job.ID) (job.Job, error) {
 	defer cancel()
 	pipe := s.run.Client.Pipeline()
 	fields := pipe.HGetAll(cctx, slot.Of("job", string(id)))
-	rules := pipe.HGet(cctx, slot.Of("gate"), "rules")
+	rules := rulesIn(cctx, pipe, slot)
 	_, _ = pipe.Exec(cctx)
 	if err := fields.Err(); err != nil {
 		return job.Job{}, rediskit.Unread(err)
@@ -29,7 +29,11 @@ func (s *Redis) Job(ctx context.Context, id job.ID) (job.Job, error) {
 	if err != nil {
 		return job.Job{}, err
 	}
-	return cover(j, rules.Val()), nil
+	behind, err := rules()
+	if err != nil {
+		return job.Job{}, err
+	}
+	return cover(j, behind), nil
 }
 
 // rule is one entry of the gate's rule list, as far as readers need it.

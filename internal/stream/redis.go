@@ -96,6 +96,10 @@ func (s *Redis) Submit(ctx context.Context, sub job.Submission) (job.Admission, 
 	args["place"] = place
 	at := rediskit.Place{Slot: s.partitions.Slot(p), Owner: sub.Owner, Idem: idem(sub)}
 	reply, err := s.submitTwice(ctx, at, args)
+	if rediskit.GateGone(err) {
+		s.uncarry(ctx, place)
+		return job.Admission{}, &job.AuthorityLost{Losses: []job.Loss{{Partition: p}}}
+	}
 	if err != nil {
 		return job.Admission{}, err
 	}
@@ -343,24 +347,49 @@ func (s *Redis) idsBelow(ctx context.Context, index, below string) (ids, seqs []
 	return ids, seqs, nil
 }
 
+var errGateGone = fmt.Errorf("%w: the gate is gone until a dispatcher has begun it again", job.ErrUnavailable)
+
+// rulesIn reads the gate's rules on the way of a pipeline. What stands behind a
+// gate that is gone cannot be told: then it is an error. Whether there was one is
+// asked first, so that a gate which is begun meanwhile is not taken for that.
+func rulesIn(ctx context.Context, pipe redis.Pipeliner, slot rediskit.Slot) func() (string, error) {
+	gated := pipe.HGet(ctx, slot.Of("meta"), "gated")
+	gate := pipe.HMGet(ctx, slot.Of("gate"), "rules", "number")
+	return func() (string, error) {
+		v := rediskit.Texts(gate.Val())
+		switch {
+		case len(v) == 0: // not answered, which the records say too, or no gate: scripts refuse that
+			return "", nil
+		case gated.Val() == "1" && v[0] == "" && v[1] == "":
+			return "", errGateGone
+		default:
+			return v[0], nil
+		}
+	}
+}
+
 // records reads the listed fields of several jobs of one partition.
 func (s *Redis) records(ctx context.Context, slot rediskit.Slot, ids []string) ([]*job.Job, error) {
 	cctx, cancel := rediskit.WithCall(ctx)
 	defer cancel()
 	pipe := s.run.Client.Pipeline()
-	rules := pipe.HGet(cctx, slot.Of("gate"), "rules")
+	rules := rulesIn(cctx, pipe, slot)
 	cmds := make([]*redis.SliceCmd, len(ids))
 	for i, id := range ids {
 		cmds[i] = pipe.HMGet(cctx, slot.Of("job", id), listed...)
 	}
 	_, _ = pipe.Exec(cctx)
+	behind, err := rules()
+	if err != nil {
+		return nil, err
+	}
 	out := make([]*job.Job, len(ids))
 	for i, c := range cmds {
 		err := c.Err()
 		if err != nil && !redis.HasErrorPrefix(err, "WRONGTYPE") {
 			return nil, rediskit.Unread(err)
 		}
-		out[i] = decode(ids[i], c.Val(), rules.Val())
+		out[i] = decode(ids[i], c.Val(), behind)
 	}
 	return out, nil
 }

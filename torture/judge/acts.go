@@ -103,7 +103,8 @@ func (c *Case) readNotes() {
 			_ = json.Unmarshal(e.Args, &a)
 			c.losses = append(c.losses, span{a.From, a.To})
 			c.Figures.Losses++
-			c.regated = c.regated || e.Class == "gate"
+		case "gate-deleted":
+			c.regated = true
 		case "stall":
 			var a struct{ NS int64 }
 			_ = json.Unmarshal(e.Args, &a)

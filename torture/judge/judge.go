@@ -42,8 +42,8 @@ type Case struct {
 	pauses map[string][]span
 	stalls []span
 	losses []span // in which what Redis was told may have been lost
-	// regated says that a gate was lost and its orders were not: who comes first
-	// when they are told again may not be who came first.
+	// regated says that somebody deleted a gate and nothing else: nothing of that is
+	// forgiven, but what held there is said again.
 	regated bool
 	issued  map[issuedIn]int
 

@@ -50,15 +50,6 @@ func (c *Case) lostJob(id string) bool {
 	})
 }
 
-// miscounted says whether orders may have each other's jobs in their tallies, and
-// counts it.
-func (c *Case) miscounted() bool {
-	if c.regated {
-		c.Figures.Lost["tallies that are off"]++
-	}
-	return c.regated
-}
-
 // since says whether something may have been lost between two instants of the
 // monotonic clock.
 func (c *Case) since(from, to int64) bool {

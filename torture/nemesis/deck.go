@@ -65,9 +65,6 @@ func New(r *rig.Rig, l *load.Load, seed uint64, names, without []string) (*Storm
 		doors, workers = append(ofTopologies(), apart(ofDoors())...), ofWorkers()
 	case r.Losses:
 		doors = append(ofLosses(), apart(doors)...)
-		if len(names) > 0 {
-			doors = append(doors, ofNamed()...)
-		}
 	}
 	a, b := &Hand{deck: slices.DeleteFunc(pick(doors, names), but)}, &Hand{deck: slices.DeleteFunc(pick(workers, names), but)}
 	a.other, b.other = b, a

@@ -13,12 +13,8 @@ import (
 // ofLosses are what may lose what Redis was told. They strike only where that is
 // asked for, and each says when it did.
 func ofLosses() []Nemesis {
-	return []Nemesis{{"redis-power-loss", "bytes lost", powerLoss}}
+	return []Nemesis{{"redis-power-loss", "bytes lost", powerLoss}, {"operator-deletes-gate", "gates", deleteGate}}
 }
-
-// ofNamed are those that strike only when they are named: what is known to be
-// left broken by them is in docs/torture.md.
-func ofNamed() []Nemesis { return []Nemesis{{"operator-deletes-gate", "gates", deleteGate}} }
 
 // ofTopologies are what happens to a Redis of several nodes.
 func ofTopologies() []Nemesis {
@@ -55,7 +51,7 @@ func powerLoss(ctx context.Context, s *Strike) int64 {
 	if err != nil {
 		panic(fmt.Sprintf("redis does not come back: %v", err)) // nothing of the run would mean anything
 	}
-	s.Rig.Lost(from, time.Now(), "")
+	s.Rig.Lost(from, time.Now())
 	return cut
 }
 
@@ -68,10 +64,9 @@ func deleteGate(ctx context.Context, s *Strike) int64 {
 		s.Load.Freeze(ctx)
 		defer s.Load.Thaw(context.WithoutCancel(ctx))
 	}
-	from := time.Now().Add(-reach)
 	n := s.Rig.Redis.Admin.Del(ctx, fmt.Sprintf("{%s:%d}:gate", rig.Name, p)).Val()
+	s.Rig.GateDeleted()
 	pause(ctx, s.between(rig.Trust, rig.Take))
-	s.Rig.Lost(from, time.Now(), "gate")
 	return n
 }
 
@@ -139,5 +134,5 @@ func (s *Strike) whole(ctx context.Context, from time.Time) {
 	if err := s.Rig.Redis.High.Whole(ctx); err != nil {
 		panic(err.Error()) // nothing of the run would mean anything
 	}
-	s.Rig.Lost(from, time.Now(), "")
+	s.Rig.Lost(from, time.Now())
 }

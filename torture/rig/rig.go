@@ -225,11 +225,13 @@ func (r *Rig) Ready(ctx context.Context) error {
 	}
 }
 
-// Lost writes down that what was written between two instants may be lost. What
-// names a key that is gone while what belongs to it is not.
-func (r *Rig) Lost(from, to time.Time, what string) {
-	r.note.Add(history.Event{Type: history.Note, Op: "loss", Class: what, Args: Args("from", from.UnixMicro(), "to", to.UnixMicro())})
+// Lost writes down that what was written between two instants may be lost.
+func (r *Rig) Lost(from, to time.Time) {
+	r.note.Add(history.Event{Type: history.Note, Op: "loss", Args: Args("from", from.UnixMicro(), "to", to.UnixMicro())})
 }
+
+// GateDeleted writes down that somebody deleted a gate, and nothing else.
+func (r *Rig) GateDeleted() { r.note.Add(history.Event{Type: history.Note, Op: "gate-deleted"}) }
 
 // Verify has the product's own command verify the audit, the live log against
 // the exports.

@@ -7,7 +7,7 @@
 -- or a minute has passed: what was burnt before the thaw counts for so long.
 -- `whole` is empty when a partition did not say what it burns.
 -- KEYS:    money audit audit_n
--- READS:   gate
+-- READS:   gate meta
 -- ARGV:    burn limit mode whole done mark reason who
 -- REPLY:   closed tripping tripped
 -- FLAGS:   allow-oom

@@ -6,7 +6,7 @@
 -- not counted for the next. The reply says where to go on. Nothing comes back
 -- while the gate is frozen.
 -- KEYS:    short later road wake live leases alive over holding
--- READS:   gate money caps
+-- READS:   gate money caps meta
 -- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    after limit most
 -- REPLY:   readmitted

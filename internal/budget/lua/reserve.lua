@@ -5,7 +5,7 @@
 -- owner's window; the record keeps which of them it did not fit, and which models
 -- the job has asked for.
 -- KEYS:    reserved holding
--- READS:   gate money caps
+-- READS:   gate money caps meta
 -- MAKES:   job minute day window
 -- ARGV:    id worker epoch call model max
 -- REPLY:   reserved killed budget lost

@@ -4,7 +4,7 @@
 -- calls without one. What was booked as an estimate at the end of the claim is
 -- put right.
 -- KEYS:    reserved calls holding
--- READS:   gate money
+-- READS:   gate money meta
 -- MAKES:   job tally minute day window
 -- ARGV:    id call cost estimated model
 -- REPLY:   settled unknown

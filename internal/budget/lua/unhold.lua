@@ -5,7 +5,7 @@
 -- and moves `most` jobs at the most. However a running job ended, this is what
 -- makes room of it.
 -- KEYS:    capped road wake live leases later alive over holding
--- READS:   gate money caps
+-- READS:   gate money caps meta
 -- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    owners most
 -- REPLY:   unheld

@@ -2,13 +2,14 @@
 -- An admin says that this gate is the truth, after data were lost. Processes that
 -- had frozen themselves go on when they read a stamp above any they had seen. The
 -- same mark is the same act: it is answered, and audited, once.
--- KEYS:    gate audit audit_n
+-- KEYS:    gate audit audit_n meta
 -- ARGV:    stamp actor reason mark who
 -- REPLY:   adopted
 -- FLAGS:   allow-oom
--- INCLUDE: time audit gate_head
+-- INCLUDE: gate audit gate_head
 local g = redis.call('HMGET', K.gate, 'adopt_mark', 'adopted', 'number')
 if g[1] == A.mark then return { 'adopted', g[2], g[3] } end
+there(g[2] or g[3])
 local t = now()
 local stamp = string.format('%d', math.max(tonumber(A.stamp), tonumber(g[2] or '0') + 1))
 redis.call('HSET', K.gate, 'adopted', stamp, 'adopt_mark', A.mark, 'adopted_by', A.actor)

@@ -4,7 +4,7 @@
 -- stops too much and never too little. Standing orders are the first of the
 -- gate's rules, for a horizon takes its place among horizons. `pending` says
 -- that other partitions have yet to take it.
--- KEYS:    order open_orders gate audit audit_n
+-- KEYS:    order open_orders gate audit audit_n meta
 -- ARGV:    id on label value actor reason incident mark who limit pending
 -- REPLY:   blocked full
 -- FLAGS:   allow-oom

@@ -4,7 +4,7 @@
 -- never puts a job on the road. Leases under no order are left, so a caller goes
 -- on behind them: it skips those it has seen and that are still there.
 -- KEYS:    live leases road later alive over reapers holding
--- READS:   gate money
+-- READS:   gate money meta
 -- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    reaper nonce run_id before skip limit
 -- REPLY:   fenced other_server

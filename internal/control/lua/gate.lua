@@ -4,12 +4,13 @@
 -- a thaw without a rate. A thaw compares the gate's head with the one the caller saw,
 -- so that a late packet never reopens it; a freeze does not ask. The same mark
 -- with the same head is the same act: it is answered, and audited, once.
--- KEYS:    gate road wake audit audit_n pace
+-- KEYS:    gate road wake audit audit_n pace meta
 -- ARGV:    act seen actor reason incident mark who rate interval seconds
 -- REPLY:   frozen thawed already stale
 -- FLAGS:   allow-oom
--- INCLUDE: audit gate_head
+-- INCLUDE: gate audit gate_head
 local g = redis.call('HMGET', K.gate, 'frozen', 'number', 'last_mark', 'last_word', 'rate', 'rate_until')
+there(g[1] or g[2])
 local head = g[2] or ''
 local this = A.mark .. ' ' .. A.seen
 if g[3] == this then return { g[4], head } end

@@ -4,7 +4,7 @@
 -- gate's rules and, if asked, closes the gate in the same step. `mark` is the
 -- random half of the gate's new head; `at` and `h` are empty, but for an order
 -- that is asserted again after a loss.
--- KEYS:    order orders open_orders control audit audit_n gate seq alive
+-- KEYS:    order orders open_orders control audit audit_n gate seq alive meta
 -- READS:   live
 -- MAKES:   tally
 -- ARGV:    id scope owner actor reason incident requested freeze mark at h who check expected allow_resume trace
@@ -16,21 +16,9 @@ local function done()
   return { 'recorded', o[1], o[2], redis.call('HGET', K.gate, 'number') or '' }
 end
 if A.scope ~= 'fleet' and (A.scope ~= 'owner' or A.owner == '') then error('a horizon covers a fleet or one owner, not ' .. A.scope) end
-local again = A.h ~= ''
-local known = redis.call('HMGET', K.order, 'id', 'quiesced_at')
-if known[1] and (not again or known[2]) then return done() end
+if redis.call('EXISTS', K.order) == 1 then return done() end
 
--- It is there, and a gate that lost its rules is told again: what the order had
--- counted stays, and the walk behind it begins anew.
-local rules = gate().rules
-local function ruled()
-  for _, rule in ipairs(rules) do
-    if rule.order == A.id then return true end
-  end
-  return false
-end
-if known[1] and ruled() then return done() end
-
+local rules, again = gate().rules, A.h ~= ''
 local t = now()
 local at = A.at ~= '' and A.at or t
 local h = redis.call('GET', K.seq) or '0'
@@ -56,31 +44,22 @@ local function count()
   if A.scope == 'fleet' then redis.call('UNLINK', K.alive) end -- with every owner's: nobody counts any more
 end
 
-local function record_order()
-  count()
-  -- What lives and was not counted stood under an order already. An owner's share
-  -- of that is not known without a walk, so an owner's order does not say.
-  local before = A.scope == 'fleet' and math.max(0, redis.call('ZCARD', K.live) - total) or 0
-  redis.call('HSET', P.tally .. A.id, 'targeted', total, 'covered_before', before, 'waiting', n.running, 'not_running', total - n.running,
-    'unbooked', total - n.running)
-  redis.call('HSET', K.order, 'id', A.id, 'scope', A.scope, 'owner', A.owner, 'actor', A.actor, 'reason', A.reason,
-    'incident', A.incident, 'requested', A.requested, 'at', at, 'h', h, 'freeze', A.freeze, 'cursor', '0',
-    'counts', cjson.encode(n), 'check', A.check, 'expected', A.expected, 'who', A.who,
-    'allow_resume', A.allow_resume, 'trace', A.trace)
-  redis.call('ZADD', K.orders, at, A.id)
-  redis.call('SADD', K.open_orders, A.id)
-end
+count()
+-- What lives and was not counted stood under an order already. An owner's share
+-- of that is not known without a walk, so an owner's order does not say.
+local before = A.scope == 'fleet' and math.max(0, redis.call('ZCARD', K.live) - total) or 0
+redis.call('HSET', P.tally .. A.id, 'targeted', total, 'covered_before', before, 'waiting', n.running, 'not_running', total - n.running,
+  'unbooked', total - n.running)
+redis.call('HSET', K.order, 'id', A.id, 'scope', A.scope, 'owner', A.owner, 'actor', A.actor, 'reason', A.reason,
+  'incident', A.incident, 'requested', A.requested, 'at', at, 'h', h, 'freeze', A.freeze, 'cursor', '0',
+  'counts', cjson.encode(n), 'check', A.check, 'expected', A.expected, 'who', A.who,
+  'allow_resume', A.allow_resume, 'trace', A.trace)
+redis.call('ZADD', K.orders, at, A.id)
+redis.call('SADD', K.open_orders, A.id)
 
-if known[1] then
-  redis.call('HSET', K.order, 'cursor', '0', 'held', '0')
-else
-  record_order()
-end
-
--- Lowest first, and behind those of the same height: the first order wins.
-local place = #rules + 1
-while place > 1 and tonumber(rules[place - 1].seq or '0') > tonumber(h) do place = place - 1 end
-table.insert(rules, place, { rule = 'horizon', order = A.id, owner = A.owner, seq = h, at = at, actor = A.actor, reason = A.reason,
+-- Behind those that are there, whatever their heights: the first to have counted a
+-- job has it.
+table.insert(rules, { rule = 'horizon', order = A.id, owner = A.owner, seq = h, at = at, actor = A.actor, reason = A.reason,
   allow = A.allow_resume, trace = A.trace })
 redis.call('HSET', K.gate, 'rules', cjson.encode(rules))
 if A.freeze == '1' then
@@ -89,7 +68,8 @@ end
 new_head(A.mark)
 redis.pcall('XADD', K.control, 'MAXLEN', '~', '10000', '*', 'order', A.id, 'scope', A.scope, 'owner', A.owner,
   'h', h, 'actor', A.actor, 'reason', A.reason, 'trace', A.trace)
-audit(t, 'kill-' .. A.scope, 'allowed', 'rule', again and 'again' or '', 'who', A.who, 'scope', A.scope, 'owner', A.owner, 'reason', A.reason,
+local turn = audit(t, 'kill-' .. A.scope, 'allowed', 'rule', again and 'again' or '', 'who', A.who, 'scope', A.scope, 'owner', A.owner, 'reason', A.reason,
   'incident', A.incident, 'order', A.id, 'freeze', A.freeze, 'targeted', total, 'running', n.running,
   'check', A.check, 'expected', A.expected, 'allow_resume', A.allow_resume)
+redis.call('HSET', K.order, 'turn', turn)
 return done()

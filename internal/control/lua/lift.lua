@@ -3,7 +3,7 @@
 -- The jobs it had benched are brought back by `unbench`. In a partition that has
 -- not taken the order it leaves word, so that it is not completed there later;
 -- its home partition knows whether there is such an order at all.
--- KEYS:    order open_orders gate audit audit_n
+-- KEYS:    order open_orders gate audit audit_n meta
 -- READS:   seq
 -- ARGV:    id home seen actor reason mark who
 -- REPLY:   lifted stale unknown

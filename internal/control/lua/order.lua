@@ -7,7 +7,7 @@
 -- not audited again.
 -- `at` is empty, but for an order that is asserted again after a loss.
 -- KEYS:    order orders open_orders audit audit_n road live leases later alive over idem holding
--- READS:   gate money
+-- READS:   gate money meta
 -- MAKES:   job events tally held calls reserved minute day window hints
 -- ARGV:    id job must_own must_have_submitted actor reason incident requested who at allow_resume trace
 -- REPLY:   recorded over covered foreign unknown

@@ -2,7 +2,7 @@
 -- Counts a chunk of the live jobs that a selector asks for, by owner, kind and
 -- state. It changes nothing.
 -- KEYS:    live
--- READS:   gate
+-- READS:   gate meta
 -- MAKES:   job
 -- ARGV:    selector after limit
 -- REPLY:   counted

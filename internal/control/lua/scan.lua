@@ -4,7 +4,7 @@
 -- order from here on. What it meets under another order is not its own. The
 -- counts grow in the same step, so they sum up at every instant.
 -- KEYS:    order road live leases later alive over holding
--- READS:   gate money
+-- READS:   gate money meta
 -- MAKES:   job events tally held calls reserved minute day window hints
 -- ARGV:    id limit
 -- REPLY:   more done unknown

@@ -8,7 +8,7 @@
 -- order, `block` for a standing one; `others` when the caller keeps an order that
 -- is over here, because it is not known to be in every partition.
 -- KEYS:    order open_orders live leases road later alive over gate holding
--- READS:   money
+-- READS:   money meta
 -- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    id limit keep
 -- REPLY:   more waiting quiesced unknown

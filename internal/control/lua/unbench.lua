@@ -4,7 +4,7 @@
 -- that still stands has nothing to bring back: the caller has completed it. One
 -- that has brought all of them back goes after 30 days; the audit stays.
 -- KEYS:    order open_orders road wake live leases later alive over holding
--- READS:   gate money
+-- READS:   gate money meta
 -- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    id limit
 -- REPLY:   more done standing unknown

@@ -4,7 +4,7 @@
 -- confirmation of the kill, and answers with the order, when it was recorded and
 -- Redis's time: how long the kill took; and with the trace the order belongs to.
 -- KEYS:    live leases road later alive over holding
--- READS:   gate money
+-- READS:   gate money meta
 -- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    id worker epoch outcome cause result error delivered cancelled returned
 -- REPLY:   over killed lost

@@ -5,7 +5,7 @@
 -- reply says whether more may be on the road; `paced` says in how many
 -- microseconds one more may start, after a thaw at a rate.
 -- KEYS:    road wake live leases later alive over aside attempt holding pace capped
--- READS:   gate beat money caps
+-- READS:   gate beat money caps meta
 -- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    worker nonce slots scan seen
 -- REPLY:   granted frozen paced lost

@@ -3,7 +3,7 @@
 -- window's cap or the breaker keeps from its next call comes back by itself, see
 -- budget's readmit.
 -- KEYS:    live leases road later alive over holding short
--- READS:   gate money
+-- READS:   gate money meta
 -- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    id worker epoch reason questions
 -- REPLY:   parked killed lost

@@ -2,7 +2,7 @@
 -- Takes jobs back from workers whose leases the caller has itself watched stand
 -- still for T. The server and the caller's nonce must be the ones it watched.
 -- KEYS:    live leases road wake later alive over reapers holding
--- READS:   gate money
+-- READS:   gate money meta
 -- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    reaper nonce run_id before limit due
 -- REPLY:   reclaimed other_server

@@ -2,7 +2,7 @@
 -- A worker hands a job back: drain, or the end of its own trust. No attempt is
 -- counted; another worker resumes from the checkpoint.
 -- KEYS:    live leases road wake later alive over holding
--- READS:   gate money
+-- READS:   gate money meta
 -- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    id worker epoch cause
 -- REPLY:   released killed lost

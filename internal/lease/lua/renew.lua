@@ -3,7 +3,7 @@
 -- which were killed or lost, and shows that the worker is alive. A killed job's
 -- score is not raised, so a worker that hears nothing else is fenced after T.
 -- KEYS:    beat leases workers worker
--- READS:   gate
+-- READS:   gate meta
 -- MAKES:   job
 -- ARGV:    worker row claims*
 -- REPLY:   beat

@@ -2,7 +2,7 @@
 -- A failed attempt that another may mend. It counts. The due time is the
 -- caller's now plus its backoff.
 -- KEYS:    live leases road later alive over holding
--- READS:   gate money
+-- READS:   gate money meta
 -- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    id worker epoch error due
 -- REPLY:   delayed over killed lost

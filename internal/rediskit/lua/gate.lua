@@ -17,10 +17,20 @@ local function rules_of(text)
   return rules
 end
 
+-- there: a gate that was begun and is gone was lost alone, without its orders. What
+-- starts then is not let through by it, and what ends is in no order's count. See
+-- rediskit.GateGone.
+local function there(any)
+  if not any and redis.call('HGET', K.meta, 'gated') == '1' then
+    error('GATEGONE the gate is gone: nothing is done until a dispatcher has begun it again, with the rules of the orders that are open')
+  end
+end
+
 local gate_cache
 local function gate()
   if not gate_cache then
     local v = redis.call('HMGET', K.gate, 'frozen', 'rules', 'number', 'interval', 'rate_until')
+    there(v[1] or v[2] or v[3])
     local rules = rules_of(v[2])
     gate_cache = { frozen = v[1] == '1', number = v[3] or '', rules = rules,
       interval = tonumber(v[4] or 0) or 0, paced_until = tonumber(v[5] or 0) or 0 }

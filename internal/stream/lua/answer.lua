@@ -2,7 +2,7 @@
 -- The owner's answers bring a job that asked for them back to the road. A retry,
 -- known by its mark, answers the same whatever became of the job since.
 -- KEYS:    later road wake live leases alive over audit audit_n holding
--- READS:   gate money
+-- READS:   gate money meta
 -- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    id answers mark who
 -- REPLY:   answered killed over not_waiting unknown

@@ -3,7 +3,7 @@
 -- when it is by the caller's clock and by Redis's: a wrong one of either costs
 -- delay, and lets nothing come early.
 -- KEYS:    later road wake live leases alive over holding
--- READS:   gate money
+-- READS:   gate money meta
 -- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    now limit
 -- REPLY:   promoted frozen

@@ -3,7 +3,7 @@
 -- an operator decided. Retried, it answers the same. Who resumes it by hand, and
 -- raises its budget, is in the audit.
 -- KEYS:    later road wake live leases alive over holding audit audit_n
--- READS:   gate money
+-- READS:   gate money meta
 -- MAKES:   job events tally held calls reserved minute day window
 -- ARGV:    id answers budget who
 -- REPLY:   resumed killed over not_parked short unknown

@@ -8,7 +8,7 @@
 -- that the input names, each between line ends, for selectors; `trace` is what the
 -- request said of the trace it belongs to.
 -- KEYS:    seq road wake live index alive owned idem audit audit_n
--- READS:   gate money caps holding
+-- READS:   gate money caps holding meta
 -- MAKES:   job events checkpoints minute day window
 -- ARGV:    id owner submitter kind labels input budget max_attempts timeout digest floor idem_seconds seen from from_seq place who models trace
 -- REPLY:   created exists conflict frozen blocked lost reached gone
