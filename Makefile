@@ -29,6 +29,9 @@ IMAGE_PKGS ?= ./internal/redistest/... ./internal/lease/... ./internal/control/.
 CLUSTER_PKGS ?= ./internal/redistest ./internal/rediskit ./cmd
 CLUSTER_RUN  ?= Cluster|Sentinel
 
+# What leans on the server itself, for the servers that a machine does not have installed.
+SERVER_PKGS ?= ./internal/{rediskit,redistest,beat,stream,lease,control,budget,audit,keyring,checkpoint,api}/... ./cmd ./cmd/internal/deployment
+
 TOOLS        := $(CURDIR)/.tools
 LINT_VERSION := 2.15.0
 OIDC_VERSION := v3.51.17
@@ -165,6 +168,11 @@ stories: ## all stories, the long ones with the timings of production too
 cluster: ## the stories on a Redis Cluster and on Sentinel, and what is left of kills and jobs when those fail over
 	@scripts/redis.sh install
 	$(GO) test -race -p 1 -timeout 20m -count=1 -run '$(CLUSTER_RUN)' $(CLUSTER_PKGS) -topologies
+
+.PHONY: servers
+servers: ## the same tests, stories, clusters and sentinels on Redis 8 and on Valkey (SERVERS=valkey-9 for one)
+	scripts/servers.sh $(SERVER_PKGS)
+	scripts/servers.sh -race -p 1 -run '$(CLUSTER_RUN)' $(CLUSTER_PKGS) -topologies
 
 .PHONY: model
 model: ## check the model of leases, orders and recovery with Spin

@@ -10,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-suites=(stories deaths torture browser rules openapi chart cluster oidc traces)
+suites=(stories deaths torture browser rules openapi chart cluster servers oidc traces)
 
 # Those that take turns on every change; the others run in make nightly until
 # they have proved steady on a machine of two cores.

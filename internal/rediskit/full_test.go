@@ -47,7 +47,7 @@ func newFull(t *testing.T) *full {
 	f.do("ZADD", f.slot.Of("over"), 1, "J0")
 	f.do("HSET", f.slot.Of("reapers"), "r1", "n1")
 	f.do("SET", f.slot.Of("seq"), 9)
-	f.do("CONFIG", "SET", "maxmemory", "1mb")
+	f.do("CONFIG", "SET", "maxmemory", 1)
 	require.ErrorContains(t, f.c.Set(t.Context(), f.slot.Of("seq"), strings.Repeat("x", 100), 0).Err(), "OOM")
 	return f
 }

@@ -204,14 +204,15 @@ func TestForeignScriptsDoNoMoreThanTheirUser(t *testing.T) {
 	for _, key := range []string{"gate", "control", "order:o", "audit", "seq"} {
 		key = "{gavel:0}:" + key
 		err := c.Eval(t.Context(), "return redis.call('DEL', ARGV[1])", []string{"{gavel:0}:wake"}, key).Err()
-		require.ErrorContains(t, err, "can't access at least one of the keys", key)
+		require.Error(t, err, key)
+		require.Regexp(t, "can't access at least one of the keys|No permissions to access a key", err.Error(), key) // Redis 7.0, and what came after
 		err = c.Eval(t.Context(), "return redis.call('DEL', KEYS[1])", []string{key}).Err()
 		require.ErrorContains(t, err, "NOPERM", key)
 	}
 	for _, command := range []string{"'FLUSHALL'", "'CONFIG', 'SET', 'maxmemory', '1'", "'KEYS', '*'", "'SCRIPT', 'FLUSH'"} {
 		err := c.Eval(t.Context(), "return redis.call("+command+")", []string{"{gavel:0}:wake"}).Err()
 		require.Error(t, err, command)
-		require.Regexp(t, "can't run this command|not allowed from script", err.Error())
+		require.Regexp(t, "can't run this command|no permissions to run|not allowed from script", err.Error())
 	}
 }
 
