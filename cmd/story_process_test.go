@@ -21,7 +21,7 @@ import (
 
 // patience is how long a story waits for what must happen. It is long: it ends
 // stories that went wrong, and judges none.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // process is a binary that runs, and what it logs.
 type process struct {
