@@ -96,6 +96,11 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 		require.NoError(t, err)
 		outputs["the metrics of "+name] = fetched(t, "http://"+addr+"/metrics")
 	}
+	for where, text := range outputs {
+		for _, id := range []string{good, killed, refused, "alice", "adam"} { // names have no bound: they are no label
+			require.False(t, strings.Contains(where, "metrics") && strings.Contains(text, id), "%s have %s", where, id)
+		}
+	}
 	c.spans(counted(1, "run", "gavel.job", good), counted(1, "run", "gavel.job", refused))
 	outputs["the spans"] = fetched(t, c.url+"/spans")
 	_, _, outputs["the audit"] = answered(t, c.fleet, knock{who: "adam", method: "GET", path: "/v1/audit?limit=200"})

@@ -170,16 +170,22 @@ func TestAJobIsFoundWatchedAndKilled(t *testing.T) {
 	p.accessible("the receipt")
 }
 
-// An order that asks for a kind and a label, and what a bad one is answered.
+// An order that asks for a kind and a label, and what a bad one is answered; then
+// one for a model, from the shares.
 func TestASelectorIsPreviewedAndKilled(t *testing.T) {
 	w := newTown(t, dev.Config{Workers: 2, Slots: 4})
-	w.canaries(w.alice, 2, 500, map[string]string{"batch": "nightly"})
+	w.canaries(w.alice, 2, 5000, map[string]string{"batch": "nightly"})
 	w.canaries(w.bob, 3, 500, map[string]string{"batch": "nightly"})
 	w.canaries(w.bob, 2, 500, map[string]string{"batch": "weekly"})
 	w.running(7)
 	p := w.open(1280, 800, "dark")
 	p.signIn(dev.Admin)
 	p.expectTrouble()
+
+	p.focus("#show")
+	p.press("D") // the dearest first, though they are the oldest
+	p.until("document.querySelector('#jobs tbody td:nth-of-type(2)')?.innerText === 'alice'")
+	p.press(kb.Escape)
 
 	p.hit("k")
 	p.dialog("What is given must all hold")
@@ -204,6 +210,16 @@ func TestASelectorIsPreviewedAndKilled(t *testing.T) {
 		killed++
 	}
 	require.Equal(t, 5, killed)
+
+	p.says("#lag", "orders arrive in")
+	p.click("#by-model")
+	p.until("document.querySelector('#top tbody tr')?.dataset.row === 'canary'")
+	p.click("#top tbody tr button")
+	p.dialog("Kill 2 jobs?")
+	p.says("#preview", "model canary")
+	p.enter("#reason", "that model is out\r")
+	p.noDialog()
+	w.running(0)
 }
 
 // Owners see their own, and no lever that they do not have.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -78,6 +79,7 @@ type WorkerMetrics struct {
 	kill                         *prometheus.HistogramVec
 	lag                          Recent
 	taken                        Recent
+	models                       names
 }
 
 // WorkerState is what a worker is at this moment.
@@ -152,9 +154,31 @@ func (m *WorkerMetrics) Reclaimed(r job.Reclaimed) {
 
 // Settled notes what a call cost.
 func (m *WorkerMetrics) Settled(u job.Usage) {
-	estimated := strconv.FormatBool(u.Estimated)
-	m.calls.WithLabelValues(u.Model, estimated).Inc()
-	m.usd.WithLabelValues(u.Model, estimated).Add(float64(u.Cost) / 1e6)
+	model, estimated := m.models.known(u.Model), strconv.FormatBool(u.Estimated)
+	m.calls.WithLabelValues(model, estimated).Inc()
+	m.usd.WithLabelValues(model, estimated).Add(float64(u.Cost) / 1e6)
+}
+
+// names are those that a label takes, the first so many; the rest are other. A
+// program names its models itself.
+type names struct {
+	mu   sync.Mutex
+	seen map[string]bool
+}
+
+const maxNames = 64
+
+func (n *names) known(name string) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.seen == nil {
+		n.seen = map[string]bool{}
+	}
+	if !n.seen[name] && len(n.seen) == maxNames {
+		return "other"
+	}
+	n.seen[name] = true
+	return name
 }
 
 // Recently is how many jobs were taken back, and how late the latest order

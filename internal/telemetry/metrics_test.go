@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +87,38 @@ func TestAWorkerTellsHowItsClaimsEnd(t *testing.T) {
 	reclaimed, lag := m.Recently(time.Minute)
 	require.Equal(t, 1, reclaimed)
 	require.Equal(t, 20*time.Millisecond, lag)
+}
+
+// What has no bound, jobs, owners, people, is no label, and what a program calls
+// its models makes no more than so many.
+func TestLabelsHaveABound(t *testing.T) {
+	d := NewDispatcherMetrics("v1", func(context.Context) (job.Fleet, error) { return job.Fleet{Workers: []job.WorkerView{{ID: "w1"}}}, nil })
+	d.Answered("/v1/jobs/{id}", "GET", 200, 0)
+	d.Quiesced(job.ScopeOwner, 0)
+	d.Tripped("park")
+	d.Drilled(time.Now(), true, job.ScopeJob, []time.Duration{1})
+	w := NewWorkerMetrics("v1", func() WorkerState { return WorkerState{} })
+	w.Ended("finish", job.Killed, "killed")
+	w.Killed(job.ScopeJob, job.KillSteps{})
+	w.Reclaimed(job.Reclaimed{State: job.Queued})
+	for i := range 1000 {
+		w.Settled(job.Usage{Model: "model-" + strconv.Itoa(i), Cost: 1})
+	}
+	w.Script("order", 0, errors.New("gone"))
+	known := []string{"state", "scope", "step", "route", "method", "status", "script", "how", "cause", "to", "model", "estimated", "mode", "call", "version"}
+	for _, from := range []Metrics{d.Metrics, w.Metrics} {
+		all, err := from.Gather().Gather()
+		require.NoError(t, err)
+		for _, family := range all {
+			require.LessOrEqual(t, len(family.GetMetric()), maxNames+1, family.GetName())
+			for _, m := range family.GetMetric() {
+				for _, l := range m.GetLabel() {
+					require.True(t, slices.Contains(known, l.GetName()) || !strings.HasPrefix(family.GetName(), "gavel_"), "%s has the label %s", family.GetName(), l.GetName())
+				}
+			}
+		}
+	}
+	require.Contains(t, get(t, w.Handler(), "/metrics"), `gavel_calls_settled_total{estimated="false",model="other"} 936`)
 }
 
 func TestOperatorsChangeTheLogLevelAtRunTime(t *testing.T) {

@@ -38,8 +38,7 @@ func (fleetCommand) Run(ctx context.Context, d *desk) error {
 	s, now := d.screen, time.Now()
 	s.Line("fleet %s  %s", s.Paint(show.Bold, f.Name), gateLine(s, f.Gate, now))
 	for _, l := range f.Losses {
-		s.Line("%s in partition %d since %s: the gate is %s and does not know %s. Nothing starts until: %s fleet adopt --reason …",
-			s.Paint(show.Red, "DATA LOST"), l.Partition, show.Clock(l.Since, now), headText(l.Found), headText(l.Seen), d.self)
+		s.Line("%s. Nothing starts until: %s fleet adopt --reason …", lossText(s, l, now), d.self)
 	}
 	if len(f.Missing) > 0 {
 		s.Line("%s", s.Paint(show.Red, fmt.Sprintf("%s of %d cannot be read: no number here counts what they hold", partitionsText(f.Missing), f.Partitions)))
@@ -57,6 +56,11 @@ func (fleetCommand) Run(ctx context.Context, d *desk) error {
 	s.Line("")
 	workerTable(f.Workers, now).Write(s)
 	return nil
+}
+
+func lossText(s *show.Screen, l client.Loss, now time.Time) string {
+	return fmt.Sprintf("%s in partition %d since %s: the gate is %s and does not know %s",
+		s.Paint(show.Red, "DATA LOST"), l.Partition, show.Clock(l.Since, now), headText(l.Found), headText(l.Seen))
 }
 
 // storesApart says which workers keep the states of jobs elsewhere than the
@@ -197,12 +201,19 @@ func (c *freezeCommand) Run(ctx context.Context, d *desk) error {
 
 type adoptCommand struct {
 	Reason string `name:"reason" short:"r" required:"" help:"What was lost and why that is all right; kept in the audit."`
+	Yes    string `name:"yes" placeholder:"FLEET" help:"The fleet's name, instead of typing it when asked."`
 }
 
 // Run adopts the gate.
 func (c *adoptCommand) Run(ctx context.Context, d *desk) error {
+	if c.Yes == "" && !d.person() {
+		return usage("fleet adopt without a terminal needs --yes and the fleet's name")
+	}
 	cl, err := d.client()
 	if err != nil {
+		return err
+	}
+	if err := c.confirm(ctx, d, cl); err != nil {
 		return err
 	}
 	g, err := cl.Adopt(ctx, c.Reason)
@@ -210,6 +221,28 @@ func (c *adoptCommand) Run(ctx context.Context, d *desk) error {
 		return d.unheard(err)
 	}
 	return d.gate(g)
+}
+
+// confirm has the fleet's name said, under what is given up.
+func (c *adoptCommand) confirm(ctx context.Context, d *desk, cl *client.Client) error {
+	f, err := cl.Fleet(ctx)
+	if err != nil {
+		return err
+	}
+	if c.Yes != "" && c.Yes != f.Name {
+		return &Failure{Code: codeRefused, Text: fmt.Sprintf("the fleet is not named %q; nothing was adopted", c.Yes), Hint: "See its name with: " + d.self + " fleet"}
+	}
+	if c.Yes != "" {
+		return nil
+	}
+	for _, l := range f.Losses {
+		d.screen.Line("%s", lossText(d.screen, l, time.Now()))
+	}
+	d.screen.Line("This will take what Redis has now for the truth: what was killed, blocked or frozen since, and is remembered by nobody, %s.", d.screen.Paint(show.Red, "lives again"))
+	if d.question(ctx, "Type the fleet's name to go on:") != f.Name {
+		return usage("that is not the fleet's name; nothing was adopted")
+	}
+	return nil
 }
 
 type thawCommand struct {

@@ -70,6 +70,19 @@ func TestKillAllWantsTheFleetsName(t *testing.T) {
 	require.NotContains(t, w.gavel(dev.Admin, "thaw", "--reason", "faster").ok(), "no more than")
 }
 
+func TestAdoptingWantsTheFleetsName(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, quick())
+	adopt := []string{"fleet", "adopt", "--reason", "restored"}
+	w.typed(t.Context(), strings.NewReader("prod\n"), dev.Admin, adopt...).fails(codeUsage, "nothing was adopted")
+	w.gavel(dev.Admin, append(adopt, "--yes", "prod")...).fails(codeRefused, "nothing was adopted", "gavel fleet")
+	w.gavel(dev.Admin, append(adopt, "--json")...).fails(codeUsage, "--yes")
+	require.NotContains(t, w.gavel(dev.Admin, "audit", "--act", "adopt").ok(), "restored")
+	require.Contains(t, w.typed(t.Context(), strings.NewReader("dev\n"), dev.Admin, adopt...).ok(), "lives again")
+	w.gavel(dev.Admin, append(adopt, "--yes", "dev", "--json")...).ok()
+	require.Contains(t, w.gavel(dev.Admin, "audit", "--act", "adopt").ok(), "restored")
+}
+
 func TestKillAllOfOneOwnerSparesTheOthers(t *testing.T) {
 	t.Parallel()
 	w := newTown(t, slow())

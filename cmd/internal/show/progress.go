@@ -9,8 +9,8 @@ import (
 	"github.com/rtfm-si/gavel/client"
 )
 
-// Progress shows an order filling up: on a terminal on one line that is written
-// over, elsewhere on a line for each change.
+// Progress shows an order filling up: on a terminal as a bar on one line that is
+// written over, elsewhere on a line for each change.
 type Progress struct {
 	screen *Screen
 	last   string
@@ -29,7 +29,8 @@ func (p *Progress) Tell(r client.Receipt) {
 	p.last = text
 	took := Span(time.Since(p.began))
 	if p.screen.IsTerminal() {
-		p.screen.Over(p.screen.Fit(took+"  "+text, 1))
+		head := took + "  " + bar(r.Tally) + "  "
+		p.screen.Over(head + p.screen.Fit(text, length(head)+1))
 		return
 	}
 	p.screen.Line("%s  %s", took, text)
@@ -40,6 +41,18 @@ func (p *Progress) Done() {
 	if p.screen.IsTerminal() && p.last != "" {
 		p.screen.Over("")
 	}
+}
+
+// cells is how wide a bar is.
+const cells = 20
+
+// bar is how much of an order is over. It is full only when nothing waits.
+func bar(t client.Tally) string {
+	full := 0
+	if t.Targeted > 0 {
+		full = int(cells * max(t.Targeted-t.Waiting, 0) / t.Targeted)
+	}
+	return strings.Repeat("█", full) + strings.Repeat("░", cells-full)
 }
 
 // progressOf is where an order stands, in one line.

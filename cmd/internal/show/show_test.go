@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -197,6 +198,36 @@ func TestReceiptsSayWhatReallyHappened(t *testing.T) {
 		require.Contains(t, half, want)
 	}
 	require.Contains(t, show(client.Receipt{Scope: client.Scope{Kind: "fleet"}, Stage: client.Quiesced}), "nobody holds authority")
+}
+
+func TestAnOrderFillsUpOnOneLineOfATerminal(t *testing.T) {
+	filling := []client.Receipt{
+		{Tally: client.Tally{Targeted: 40, Waiting: 40}},
+		{Tally: client.Tally{Targeted: 40, Stopped: 29, Waiting: 11}},
+		{Tally: client.Tally{Targeted: 40, Stopped: 39, Waiting: 1}, Open: []client.Open{{Worker: "w-17"}}},
+		{Tally: client.Tally{Targeted: 40, Stopped: 40}},
+	}
+	for width, want := range map[int][]string{80: {strings.Repeat("░", 20), "██████████████░░░░░░  29 of 40 over", strings.Repeat("█", 19) + "░  39 of 40", strings.Repeat("█", 20)}, 0: {"29 of 40 over", "1 waiting for w-17 (1)"}} {
+		var out bytes.Buffer
+		p := NewProgress(Sized(&out, width, false), time.Now())
+		for _, r := range filling {
+			p.Tell(r)
+			p.Tell(r)
+		}
+		p.Done()
+		for _, w := range want {
+			require.Contains(t, out.String(), w)
+		}
+		if width == 0 {
+			require.Equal(t, len(filling), strings.Count(out.String(), "\n"), "a line for each change")
+			require.NotContains(t, out.String(), "█")
+			continue
+		}
+		require.NotContains(t, out.String(), "\n")
+		for _, line := range strings.Split(out.String(), "\r\x1b[K") {
+			require.Less(t, utf8.RuneCountInString(line), width, "%q", line)
+		}
+	}
 }
 
 func TestMarkdownIsADocumentInAFileAndFoldedOnATerminal(t *testing.T) {

@@ -136,7 +136,8 @@ const shows = {
 async function askJobs() {
   if (state.route.page !== 'overview') return;
   state.running = (await get(`/v1/jobs?limit=200&${shows.running}`)).jobs;
-  state.jobs = state.show === 'running' ? state.running : (await get(`/v1/jobs?limit=100&${shows[state.show]}`)).jobs;
+  if (state.show === 'dearest') state.jobs = state.running.toSorted((a, b) => (b.spent_micro_usd || 0) - (a.spent_micro_usd || 0)).slice(0, 100);
+  else state.jobs = state.show === 'running' ? state.running : (await get(`/v1/jobs?limit=100&${shows[state.show]}`)).jobs;
 }
 
 async function askChanges() {

@@ -41,6 +41,7 @@ function scopeOf(what) {
   const s = {};
   if (what.owner) s.owner = what.owner;
   if (what.kind) s.kind = what.kind;
+  if (what.model) s.model = what.model;
   if (what.age) s.min_age_seconds = Math.round(Number(what.age) * 60);
   if (what.spend) s.min_spend_micro_usd = Math.round(Number(what.spend) * 1e6);
   if (what.labels) s.labels = Object.fromEntries(what.labels.split(/[\s,]+/).filter(Boolean).map((l) => { const i = l.indexOf('='); return i < 0 ? [l, ''] : [l.slice(0, i), l.slice(i + 1)]; }));
@@ -71,11 +72,11 @@ function killBody(o) {
 
 function killFirst(o) {
   const w = o.what;
-  const read = () => ({ owner: at('f-owner').value.trim(), kind: at('f-kind').value.trim(), labels: at('f-labels').value.trim(), age: at('f-age').value, spend: at('f-spend').value });
+  const read = () => ({ owner: at('f-owner').value.trim(), kind: at('f-kind').value.trim(), model: at('f-model').value.trim(), labels: at('f-labels').value.trim(), age: at('f-age').value, spend: at('f-spend').value });
   return frame(o, 'Kill what matches', true, () => { o.what = read(); look(o, scopeOf(o.what)); },
     h('p', null, 'What is given must all hold. You see what would be killed before anything is.'),
     h('div', { class: 'two' }, field('f-owner', 'Owner', { value: w.owner, autofocus: true }), field('f-kind', 'Kind', { value: w.kind })),
-    field('f-labels', 'Labels', { value: w.labels, placeholder: 'batch=nightly team=growth' }),
+    h('div', { class: 'two' }, field('f-labels', 'Labels', { value: w.labels, placeholder: 'batch=nightly team=growth' }), field('f-model', 'Model', { value: w.model })),
     h('div', { class: 'two' }, field('f-age', 'Older than, minutes', { type: 'number', min: 0, step: 'any', value: w.age }), field('f-spend', 'Spent at least, $', { type: 'number', min: 0, step: 'any', value: w.spend })),
     foot(o, 'Preview', false));
 }

@@ -48,10 +48,12 @@ function fresh() {
   const mode = feed.stale() ? 'stale' : feed.mode;
   const text = { live: 'live', polling: 'polling', stale: 'STALE', connecting: 'connecting' }[mode];
   const redis = state.fleet?.redis_seconds;
+  const lag = state.fleet?.control_lag_seconds;
   const dot = mode === 'polling' && !feed.streamPath ? 'live' : mode; // where there is no stream, to poll is no trouble
   return h('span', { class: `fresh ${dot}`, id: 'fresh', 'data-mode': mode },
     h('i', { class: 'dot' }), text, h('span', { class: 'age' }, span(Math.max(feed.age(), 0.1))),
-    redis >= 0.001 && mode !== 'stale' && h('span', { class: 'age' }, `redis ${span(redis)}`));
+    redis >= 0.001 && mode !== 'stale' && h('span', { class: 'age' }, `redis ${span(redis)}`),
+    lag > 0 && mode !== 'stale' && h('span', { class: lag > 1 ? 'age bad' : 'age', id: 'lag', title: 'The longest time from an order’s record to its arrival at a worker, in the last 5 minutes' }, `orders arrive in ${span(lag)}`));
 }
 
 export function banners(actions) {

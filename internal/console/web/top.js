@@ -53,6 +53,7 @@ function wanted(name) {
   switch (state.by) {
     case 'owner': return { owner: name };
     case 'kind': return { kind: name };
+    case 'model': return { model: name };
     case 'label': return { labels: name };
     default: return null;
   }
@@ -67,7 +68,6 @@ function blockable(name) {
 }
 
 const nothing = {
-  model: 'A model is not on the record of a job, so no order can select by it. Label what you may want to stop.',
   worker: 'Jobs of one worker are not selected by an order: the work moves. Drain the worker instead.',
 };
 
