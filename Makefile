@@ -36,6 +36,8 @@ TOOLS        := $(CURDIR)/.tools
 LINT_VERSION := 2.15.0
 OIDC_VERSION := v3.51.17
 OTEL_VERSION := v0.165.0
+HELM_VERSION := v4.3.2
+PROMETHEUS_OPERATOR_VERSION := v0.85.0
 LINT         := $(TOOLS)/golangci-lint-$(LINT_VERSION)
 
 ##@ Every day
@@ -119,6 +121,16 @@ rules: ## alerts by promtool, and alerts and dashboard asked of a fleet that run
 .PHONY: chart
 chart: ## the Helm chart: lint, render with several sets of values, decode strictly
 	cd deploy/helm/check && $(GO) mod tidy -diff && $(GO) test -vet=off -count=1 -run '$(RUN)' . $(UPDATE)
+
+.PHONY: kube
+kube: ## a real kube-apiserver takes the Helm chart and says what a worker may; the first time it compiles Kubernetes, which takes long
+	cd deploy/helm/kube && $(GO) mod tidy -diff && v=$$($(GO) list -m -f '{{.Version}}' k8s.io/kubernetes) && \
+	  $(GO) build -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$$v" -o $(TOOLS)/kube/ k8s.io/kubernetes/cmd/kube-apiserver
+	GOBIN=$(TOOLS)/kube $(GO) install helm.sh/helm/v4/cmd/helm@$(HELM_VERSION)
+	keda=$$(cd deploy/helm/check && $(GO) mod download -json github.com/kedacore/keda/v2 | sed -n 's/.*"Dir": "\(.*\)".*/\1/p') && \
+	  operator=$$($(GO) mod download -json github.com/prometheus-operator/prometheus-operator@$(PROMETHEUS_OPERATOR_VERSION) | sed -n 's/.*"Dir": "\(.*\)".*/\1/p') && \
+	  cd deploy/helm/kube && $(GO) test -vet=off -count=1 -timeout 15m -run '$(RUN)' . -args \
+	  -apiserver=$(TOOLS)/kube/kube-apiserver -helm=$(TOOLS)/kube/helm -keda="$$keda" -operator="$$operator"
 
 .PHONY: deploy-smoke
 deploy-smoke: ## run deploy/compose.yaml with those images: kill, drain, crash, restart

@@ -10,10 +10,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-suites=(stories deaths torture browser rules openapi chart cluster servers oidc traces)
+suites=(stories deaths torture browser rules openapi chart kube cluster servers oidc traces)
 
 # Those that take turns on every change; the others run in make nightly until
-# they have proved steady on a machine of two cores.
+# they have proved steady on a machine of two cores, or, like kube, because they
+# take too long.
 turns=(stories torture rules browser openapi oidc chart cluster traces)
 
 # needs installs what a suite wants besides Go and Redis, where that can be done.

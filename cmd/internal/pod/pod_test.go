@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/pem"
+	"flag"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -25,6 +26,13 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const patience = 10 * time.Second
+
+// What a real API server knows of a pod, see make kube.
+var (
+	account   = flag.String("account", "", "folder of a pod's service account")
+	apiServer = flag.String("server", "", "host:port of its API server")
+	podName   = flag.String("pod", "", "the pod")
+)
 
 // patched is one request that the API server has seen.
 type patched struct{ method, path, query, kind, token, cost string }
@@ -135,6 +143,20 @@ func TestTheCostFollowsTheJobsInFewSteps(t *testing.T) {
 	cost("0")
 	require.Equal(t, "Bearer second", s.last().token, "tokens are renewed under a running pod")
 	require.Len(t, s.heard(), 4, "nothing is written twice")
+}
+
+// An API server that nobody here wrote takes what is written of a pod there.
+func TestARealServerTakesTheCost(t *testing.T) {
+	if *apiServer == "" {
+		t.Skip("no API server given; run make kube")
+	}
+	host, port, err := net.SplitHostPort(*apiServer)
+	require.NoError(t, err)
+	p, err := New(Config{Name: *podName, Host: host, Port: port, Account: *account, Log: zap.NewNop()})
+	require.NoError(t, err)
+	defer p.http.CloseIdleConnections()
+	require.NoError(t, p.keep(t.Context(), level(0, 8)))
+	require.NoError(t, p.keep(t.Context(), level(6, 8)))
 }
 
 func TestLevels(t *testing.T) {

@@ -7,7 +7,7 @@
 // rendered by Helm's own packages, and every document is decoded strictly into
 // the API types that Kubernetes and the Prometheus operator publish; a ScaledObject
 // is held to KEDA's definition. A field that is not there, or twice, is an error. No cluster is asked: what an
-// API server would find beyond that, such as a name that is taken, is not found.
+// API server finds beyond that is found by package kube, beside this one.
 //
 // The time a pod is given to end is reckoned from what it is told.
 //
