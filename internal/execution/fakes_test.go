@@ -44,14 +44,16 @@ type fakeRooms struct {
 
 	transcribed []string
 
-	onGrant   func(n int) error // the n-th call, from 1
-	onEnd     func(n int) error
-	onReserve func(c job.Call) error
-	onEvent   func() error
-	onSettle  func() error
-	onSave    func(ctx context.Context) error
-	untrusted bool
-	ends      int
+	onGrant        func(n int) error // the n-th call, from 1
+	onEnd          func(n int) error
+	endTakes       time.Duration // each write of an end
+	ending, atOnce int           // of them under way, now and at most
+	onReserve      func(c job.Call) error
+	onEvent        func() error
+	onSettle       func() error
+	onSave         func(ctx context.Context) error
+	untrusted      bool
+	ends           int
 
 	renewedLast bool // no renewal after the worker had left
 }
@@ -87,8 +89,15 @@ func (f *fakeRooms) Wait(ctx context.Context, _ int) (bool, error) {
 	return false, nil
 }
 
+// end takes a while if it should. It runs in a bubble.
 func (f *fakeRooms) end(how string, e job.Ending, s job.State) (job.Ended, error) {
 	f.mu.Lock()
+	f.ending++
+	f.atOnce = max(f.atOnce, f.ending)
+	f.mu.Unlock()
+	time.Sleep(f.endTakes)
+	f.mu.Lock()
+	f.ending--
 	defer f.mu.Unlock()
 	f.ends++
 	if f.onEnd != nil {

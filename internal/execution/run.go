@@ -28,13 +28,13 @@ type run struct {
 	listen func()
 	gone   chan struct{} // closed when the run is off the table
 
-	mu    sync.Mutex
-	kill  killTimes
-	by    *job.Stop     // the kill that was heard first
-	news  bool          // nobody was told of it yet
-	after time.Duration // how long its confirmation waits, see Deliver
-	sign  time.Time     // the last sign of life
-	deaf  bool
+	mu   sync.Mutex
+	kill killTimes
+	by   *job.Stop // the kill that was heard first
+	news bool      // nobody was told of it yet
+	many bool      // it killed others here too, see Deliver
+	sign time.Time // the last sign of life
+	deaf bool
 }
 
 // killTimes are the steps of a kill on this worker, zero while not reached.
@@ -78,8 +78,11 @@ func (w *Worker) one(ctx context.Context, r *run, bad error) {
 	if bad == nil {
 		result, err = w.attempt(ctx, r)
 	}
-	r.comesBack()
+	many := r.comesBack()
 	r.heard()
+	if many {
+		defer w.turn()()
+	}
 	w.conclude(ctx, r, result, err)
 	w.rooms.Keeper.Drop(r.job.ID, r.claim)
 }
@@ -113,7 +116,9 @@ func (w *Worker) attempt(parent context.Context, r *run) (job.Result, error) {
 		return nil, fmt.Errorf("no executor for kind %q on this worker", r.job.Kind)
 	}
 	result, err := guard(parent, ex, work, rt)
-	r.comesBack() // here, where nothing that takes time has been done since
+	if r.comesBack() { // here, where nothing that takes time has been done since
+		time.Sleep(confirmAfter)
+	}
 	return result, err
 }
 
@@ -178,16 +183,16 @@ func (w *Worker) watch(r *run, done <-chan struct{}) {
 // stop cancels the run's context. The first cause stands; but the first kill is
 // noted whenever it comes, for the receipt and for patience.
 func (r *run) stop(cause error) {
-	r.cut(cause, 0)
+	r.cut(cause, false)
 	r.heard()
 }
 
 // cut cancels the run's context and does nothing else that takes time. A kill is
-// noted first: work that returns at once has to see that it was killed, and for
-// how long its confirmation waits.
-func (r *run) cut(cause error, after time.Duration) {
+// noted first: work that returns at once has to see that it was killed, and
+// whether with many others.
+func (r *run) cut(cause error, many bool) {
 	var s *job.Stop
-	kill := errors.As(cause, &s) && s.Kind == job.StopKilled && r.delivered(s, after)
+	kill := errors.As(cause, &s) && s.Kind == job.StopKilled && r.delivered(s, many)
 	r.cancel(cause)
 	if !kill {
 		return
@@ -199,14 +204,14 @@ func (r *run) cut(cause error, after time.Duration) {
 }
 
 // delivered notes the first kill, and says whether this is it.
-func (r *run) delivered(s *job.Stop, after time.Duration) bool {
+func (r *run) delivered(s *job.Stop, many bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.by != nil {
 		return false
 	}
 	r.kill.delivered = time.Now()
-	r.by, r.news, r.after = s, true, after
+	r.by, r.news, r.many = s, true, many
 	return true
 }
 
@@ -240,20 +245,16 @@ func (r *run) silentFor() time.Duration {
 	return time.Since(r.sign)
 }
 
-// comesBack notes that the work has returned, once, and lets the confirmation of
-// a kill wait if it should.
-func (r *run) comesBack() {
+// comesBack notes that the work has returned, once, and says whether it was killed
+// with many others, so that the confirmation has to wait.
+func (r *run) comesBack() (wait bool) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.kill.returned.IsZero() {
 		r.kill.returned = time.Now()
 	}
 	r.deaf = false
-	after := r.after
-	r.after = 0
-	r.mu.Unlock()
-	if after > 0 {
-		time.Sleep(after)
-	}
+	return r.many
 }
 
 // times are the steps of the kill; delivered is zero when none was heard.

@@ -40,6 +40,7 @@ type Worker struct {
 	runs  sync.WaitGroup
 	hurry chan struct{} // closed by Hurry
 	deaf  chan struct{} // closed when killed work outlives KillPatience
+	turns chan struct{} // one token for each that confirms an order over many
 
 	mu      sync.Mutex
 	live    map[job.ID]*run
@@ -89,7 +90,8 @@ func New(cfg Config, rooms Rooms, executors map[string]job.Executor, log *zap.Lo
 	w := &Worker{
 		cfg: cfg, rooms: rooms, executors: executors, log: log.With(zap.String("worker", cfg.ID)),
 		slots: make(chan struct{}, cfg.Slots), hurry: make(chan struct{}), deaf: make(chan struct{}),
-		live: map[job.ID]*run{},
+		turns: make(chan struct{}, confirmTurns),
+		live:  map[job.ID]*run{},
 	}
 	for range cfg.Slots {
 		w.slots <- struct{}{}
@@ -253,9 +255,8 @@ func (w *Worker) Deliver(h job.Hint) {
 		runs[0].stop(stop)
 		return
 	}
-	every := min(confirmEvery, confirmWithin/time.Duration(max(1, len(runs))))
-	for i, r := range runs {
-		r.cut(stop, confirmAfter+time.Duration(i+1)*every)
+	for _, r := range runs {
+		r.cut(stop, true)
 	}
 	if len(runs) > 0 {
 		time.AfterFunc(confirmAfter, func() { hear(runs) })
@@ -272,14 +273,28 @@ func hear(runs []*run) {
 	}
 }
 
-// An order over many runs cancels every context at once; what there is to say of
-// it, and the writes that confirm, come a little later and spaced: they would keep
-// Redis, and the other workers' readers, from the rest of the news.
+// An order over many runs cancels every context at once. What there is to say of
+// it, and the writes that confirm, come a little later: they would keep Redis, and
+// the other workers' readers, from the rest of the news. And they come a few at a
+// time: all of a fleet's at once would keep everybody else waiting for as long as
+// they take.
 const (
 	confirmAfter  = 50 * time.Millisecond
-	confirmEvery  = time.Millisecond
-	confirmWithin = 200 * time.Millisecond
+	confirmTurns  = 2
+	confirmWithin = time.Second // then it is written without a turn
 )
+
+// turn waits for its turn to confirm; call what it returns afterwards.
+func (w *Worker) turn() (over func()) {
+	late := time.NewTimer(confirmWithin)
+	defer late.Stop()
+	select {
+	case w.turns <- struct{}{}:
+		return func() { <-w.turns }
+	case <-late.C:
+		return func() {}
+	}
+}
 
 func (w *Worker) covered(h job.Hint) []*run {
 	w.mu.Lock()

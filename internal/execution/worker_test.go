@@ -172,7 +172,7 @@ func TestAHorizonReachesTheJobsBehindItOnly(t *testing.T) {
 	})
 }
 
-func TestAnOrderOverManyCancelsAtOnceAndSpacesItsConfirmations(t *testing.T) {
+func TestAnOrderOverManyCancelsAtOnceAndConfirmsAFewAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 50
 		var jobs []job.Granted
@@ -180,6 +180,7 @@ func TestAnOrderOverManyCancelsAtOnceAndSpacesItsConfirmations(t *testing.T) {
 			jobs = append(jobs, granted(i))
 		}
 		f := newFakes(jobs...)
+		f.endTakes = time.Millisecond
 		cancelled := make(chan time.Time, n)
 		r := start(t, Config{Slots: n}, f, func(ctx context.Context, _ job.Work, _ job.Runtime) (job.Result, error) {
 			<-ctx.Done()
@@ -196,9 +197,35 @@ func TestAnOrderOverManyCancelsAtOnceAndSpacesItsConfirmations(t *testing.T) {
 		}
 		time.Sleep(confirmAfter)
 		require.Empty(t, f.written(), "the news goes first")
-		time.Sleep(10*time.Millisecond + time.Microsecond)
-		require.Len(t, f.written(), 10)
-		time.Sleep(confirmWithin)
+		time.Sleep(n/confirmTurns*time.Millisecond + time.Microsecond)
+		require.Len(t, f.written(), n, "and nobody waits longer than that takes")
+		require.Equal(t, confirmTurns, f.atOnce)
+		require.NoError(t, r.stop())
+	})
+}
+
+// A write that Redis does not answer keeps its turn, and the others not for long.
+func TestAConfirmationThatIsNotAnsweredDoesNotHoldUpTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 10
+		var jobs []job.Granted
+		for i := range byte(n) {
+			jobs = append(jobs, granted(i))
+		}
+		f := newFakes(jobs...)
+		f.onEnd = func(n int) error {
+			if n <= confirmTurns {
+				return job.ErrUnavailable
+			}
+			return nil
+		}
+		f.endTakes = time.Minute
+		r := start(t, Config{Slots: n}, f, obedient)
+		time.Sleep(time.Second)
+		r.Deliver(job.Hint{Order: job.Order{ID: id(9), Scope: job.Scope{Kind: job.ScopeFleet}, Horizon: map[int]uint64{0: n}}})
+		time.Sleep(confirmAfter + confirmWithin + time.Minute + time.Second)
+		require.Len(t, f.written(), n-confirmTurns)
+		time.Sleep(2 * time.Minute)
 		require.Len(t, f.written(), n)
 		require.NoError(t, r.stop())
 	})
@@ -363,7 +390,7 @@ func TestAnOrderOverManyLosesPatienceWithTheDeafInTime(t *testing.T) {
 		require.Equal(t, []job.ID{id(1)}, r.Status().DeafJobs)
 		require.ErrorIs(t, <-r.done, ErrDeaf)
 		close(release)
-		time.Sleep(confirmWithin)
+		time.Sleep(time.Second)
 		r.cancel()
 	})
 }
