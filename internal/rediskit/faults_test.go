@@ -2,6 +2,7 @@ package rediskit_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -116,4 +117,29 @@ func TestAfterAResetTheNextCallConnectsAnew(t *testing.T) {
 	link.Pass()
 	require.Eventually(t, func() bool { return clients.Jobs.Incr(t.Context(), key).Err() == nil }, 5*time.Second, 10*time.Millisecond)
 	require.Positive(t, link.Counts().Ended)
+}
+
+// Redis's password is changed while a process runs: each new connection asks for
+// the one of now, and nobody has to start anything again.
+func TestAPasswordMayChangeWhileAProcessRuns(t *testing.T) {
+	t.Parallel()
+	server := redistest.StartOwn(t, redistest.Options{})
+	admin := server.Client(t)
+	say := func(words ...any) { require.NoError(t, admin.Do(t.Context(), words...).Err()) }
+	say("ACL", "SETUSER", "fleet", "on", ">old", "~*", "&*", "+@all")
+	var now atomic.Value
+	now.Store("old")
+	clients, err := rediskit.Open(rediskit.Config{
+		URL: "redis://fleet@" + server.Addr(), Password: func() (string, error) { return now.Load().(string), nil }, //nolint:forcetypeassert // stored above
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, clients.Close()) })
+	require.NoError(t, clients.Jobs.Ping(t.Context()).Err())
+
+	say("ACL", "SETUSER", "fleet", "resetpass", ">new")
+	require.NoError(t, clients.Jobs.Ping(t.Context()).Err(), "who is logged in stays so")
+	say("CLIENT", "KILL", "USER", "fleet")
+	require.Eventually(t, func() bool { return rediskit.Forbidden(clients.Jobs.Ping(t.Context()).Err()) }, slack, time.Millisecond)
+	now.Store("new")
+	require.Eventually(t, func() bool { return clients.Jobs.Ping(t.Context()).Err() == nil }, slack, time.Millisecond)
 }

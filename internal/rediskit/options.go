@@ -26,8 +26,11 @@ type Config struct {
 	Cluster bool
 	// TLS is used when the URL says rediss; nil means the system's roots.
 	TLS *tls.Config
-	// Password, when given, is the user's; the URL then has none.
-	Password string
+	// Password, when given, is asked for the user's at each new connection, so that
+	// it can change while the process runs; the URL then has none.
+	Password func() (string, error)
+	// SentinelUser and SentinelPassword are what the sentinels want, if they want any.
+	SentinelUser, SentinelPassword string
 	// JobConns is the size of the jobs pool, slots + 1 or so; 0 means 10.
 	JobConns int
 	// ControlConns is the size of the control pool: one connection for each
@@ -150,14 +153,19 @@ func (cfg Config) options() (*redis.UniversalOptions, error) {
 	if cfg.Cluster && o.DB != 0 {
 		return nil, fmt.Errorf("redis URL: database %d; a cluster has only database 0", o.DB)
 	}
-	if cfg.Password != "" && o.Password != "" {
+	if (cfg.SentinelUser != "" || cfg.SentinelPassword != "") && cfg.Master == "" {
+		return nil, errors.New("redis: a user or password of sentinels, and no name of the Sentinel master")
+	}
+	if cfg.Password != nil && o.Password != "" {
 		return nil, errors.New("redis URL: it has a password, and another one is given apart from it; give one")
 	}
 	u := &redis.UniversalOptions{
 		Addrs:                 addrs,
 		DB:                    o.DB,
 		Username:              o.Username,
-		Password:              cmp.Or(cfg.Password, o.Password),
+		Password:              o.Password,
+		SentinelUsername:      cfg.SentinelUser,
+		SentinelPassword:      cfg.SentinelPassword,
 		MasterName:            cfg.Master,
 		MaxRetries:            -1,
 		ContextTimeoutEnabled: true,
@@ -168,6 +176,12 @@ func (cfg Config) options() (*redis.UniversalOptions, error) {
 		DialerRetries:         1,
 		TLSConfig:             o.TLSConfig,
 		DisableIdentity:       true,
+	}
+	if cfg.Password != nil {
+		u.CredentialsProviderContext = func(context.Context) (string, string, error) {
+			password, err := cfg.Password()
+			return o.Username, password, err
+		}
 	}
 	if o.TLSConfig != nil && cfg.TLS != nil {
 		u.TLSConfig = cfg.TLS.Clone()

@@ -124,11 +124,24 @@ func TestTLSIsUsedWhenTheURLSaysSo(t *testing.T) {
 }
 
 func TestAPasswordIsGivenOnce(t *testing.T) {
-	o, err := Config{URL: "redis://worker@h", Password: "from-a-file"}.options()
+	fromAFile := func() (string, error) { return "from-a-file", nil }
+	o, err := Config{URL: "redis://worker@h", Password: fromAFile}.options()
 	require.NoError(t, err)
-	require.Equal(t, "from-a-file", o.Password)
-	_, err = Config{URL: "redis://worker:in-the-url@h", Password: "from-a-file"}.options()
+	user, password, err := o.CredentialsProviderContext(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{"worker", "from-a-file", ""}, []string{user, password, o.Password})
+	_, err = Config{URL: "redis://worker:in-the-url@h", Password: fromAFile}.options()
 	require.ErrorContains(t, err, "give one")
 	require.NotContains(t, err.Error(), "in-the-url")
 	require.NotContains(t, err.Error(), "from-a-file")
+}
+
+func TestSentinelsAreGivenTheirOwnPassword(t *testing.T) {
+	o, err := Config{URL: "redis://worker:one@h", Master: "m", SentinelUser: "looker", SentinelPassword: "other"}.options()
+	require.NoError(t, err)
+	failover := o.Failover()
+	require.Equal(t, []string{"worker", "one", "looker", "other"},
+		[]string{failover.Username, failover.Password, failover.SentinelUsername, failover.SentinelPassword})
+	_, err = Config{URL: "redis://h", SentinelPassword: "other"}.options()
+	require.ErrorContains(t, err, "no name of the Sentinel master")
 }

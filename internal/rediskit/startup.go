@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -157,7 +159,7 @@ func (f *Fleet) meet(ctx context.Context, c redis.UniversalClient, p int, key []
 func checkServers(ctx context.Context, c redis.UniversalClient) ([]string, error) {
 	cluster, ok := c.(*redis.ClusterClient)
 	if !ok {
-		return checkServer(ctx, c)
+		return checkWatched(ctx, c)
 	}
 	var mu sync.Mutex
 	warnings := map[string]bool{}
@@ -181,6 +183,35 @@ func checkServers(ctx context.Context, c redis.UniversalClient) ([]string, error
 	}
 	return slices.Sorted(maps.Keys(warnings)), nil
 }
+
+// checkWatched checks a server, and behind sentinels its replicas: they are reached
+// where the master says that they are, for the sentinels say the same.
+func checkWatched(ctx context.Context, c redis.UniversalClient) ([]string, error) {
+	warnings, err := checkServer(ctx, c)
+	single, ok := c.(*redis.Client)
+	if err != nil || !ok || single.Options().Addr != "FailoverClient" {
+		return warnings, err
+	}
+	said, err := c.Info(ctx, "replication").Result()
+	if err != nil {
+		return nil, fmt.Errorf("ask the master for its replicas: %w", err)
+	}
+	for _, m := range replicaLine.FindAllStringSubmatch(said, -1) {
+		o := *single.Options()
+		o.Addr, o.Dialer, o.PoolSize = net.JoinHostPort(m[1], m[2]), nil, 1
+		replica := redis.NewClient(&o)
+		more, err := checkServer(ctx, replica)
+		_ = replica.Close() // it was only asked
+		if errors.Is(err, ErrUnfit) {
+			return nil, fmt.Errorf("replica %s: %w", o.Addr, err)
+		}
+		warnings = append(warnings, more...)
+	}
+	slices.Sort(warnings)
+	return slices.Compact(warnings), nil
+}
+
+var replicaLine = regexp.MustCompile(`slave\d+:ip=([^,]+),port=(\d+),`)
 
 func checkServer(ctx context.Context, c redis.Cmdable) ([]string, error) {
 	info, err := c.Info(ctx, "server", "memory", "persistence").Result()

@@ -98,13 +98,19 @@ func (r Redis) durability(ctx context.Context, c redis.UniversalClient, ps redis
 
 // open builds the three clients; it does not connect.
 func (a Address) open(name string, conns Conns, log *zap.Logger) (rediskit.Clients, error) {
-	cfg := rediskit.Config{URL: a.URL, Master: a.Master, Cluster: a.Cluster, JobConns: conns.Jobs, ControlConns: conns.Control, ClientName: name}
+	cfg := rediskit.Config{URL: a.URL, Master: a.Master, Cluster: a.Cluster, JobConns: conns.Jobs, ControlConns: conns.Control, ClientName: name, SentinelUser: a.SentinelUser}
 	var err error
 	if cfg.TLS, err = a.tls(); err != nil {
 		return rediskit.Clients{}, err
 	}
-	if cfg.Password, err = ReadSecret(a.PasswordFile); err != nil {
+	if _, err = ReadSecret(a.PasswordFile); err != nil {
 		return rediskit.Clients{}, fmt.Errorf("--redis-password-file: %w", err)
+	}
+	if a.PasswordFile != "" {
+		cfg.Password = func() (string, error) { return ReadSecret(a.PasswordFile) }
+	}
+	if cfg.SentinelPassword, err = ReadSecret(a.SentinelPasswordFile); err != nil {
+		return rediskit.Clients{}, fmt.Errorf("--redis-sentinel-password-file: %w", err)
 	}
 	redis.SetLogger(redisLog{log})
 	clients, err := rediskit.Open(cfg)

@@ -17,8 +17,11 @@ type Address struct {
 	Cert    string `name:"redis-cert" env:"GAVEL_REDIS_CERT" type:"path" help:"File with the certificate (PEM) shown to a Redis that asks for one, for rediss://."`
 	CertKey string `name:"redis-cert-key" env:"GAVEL_REDIS_CERT_KEY" type:"path" help:"File with the private key of --redis-cert."`
 	// PasswordFile keeps the password out of the environment and of the URL.
-	PasswordFile string `name:"redis-password-file" env:"GAVEL_REDIS_PASSWORD_FILE" type:"path" help:"File with the password of Redis's user, instead of one in the URL."`
-	Fleet        string `name:"fleet" env:"GAVEL_FLEET" default:"gavel" help:"Name of the fleet: the prefix of its keys, and what a kill-all must repeat."`
+	PasswordFile string `name:"redis-password-file" env:"GAVEL_REDIS_PASSWORD_FILE" type:"path" help:"File with the password of Redis's user, instead of one in the URL; read again at each new connection, so that it can change."`
+	// The sentinels' own, which need not be those of Redis.
+	SentinelUser         string `name:"redis-sentinel-user" env:"GAVEL_REDIS_SENTINEL_USER" help:"User of the sentinels, where they ask for one."`
+	SentinelPasswordFile string `name:"redis-sentinel-password-file" env:"GAVEL_REDIS_SENTINEL_PASSWORD_FILE" type:"path" help:"File with the password of the sentinels, where they ask for one."`
+	Fleet                string `name:"fleet" env:"GAVEL_FLEET" default:"gavel" help:"Name of the fleet: the prefix of its keys, and what a kill-all must repeat."`
 }
 
 // Redis is what a process of a fleet is told of its Redis.

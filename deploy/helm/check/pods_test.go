@@ -159,3 +159,14 @@ func TestFilesOfAWorkerAreJSON(t *testing.T) {
 		}
 	}
 }
+
+// Sentinels that ask for a password are given their own, not Redis's.
+func TestSentinelsAreGivenTheirPassword(t *testing.T) {
+	for _, d := range some[*apps.Deployment](objects(t, sets(t)["sentinel"])) {
+		pod := d.Spec.Template.Spec
+		env := told(t, pod.Containers[0])
+		require.Equal(t, "looker", env["GAVEL_REDIS_SENTINEL_USER"])
+		require.Equal(t, "/etc/gavel/redis/sentinel", env["GAVEL_REDIS_SENTINEL_PASSWORD_FILE"])
+		require.Contains(t, pod.Volumes[0].Secret.Items, core.KeyToPath{Key: "sentinel.password", Path: "sentinel"})
+	}
+}

@@ -93,6 +93,12 @@ seccompProfile: {type: RuntimeDefault}
 {{- if $v.redis.passwords.secret }}
 - {name: GAVEL_REDIS_PASSWORD_FILE, value: /etc/gavel/redis/password}
 {{- end }}
+{{- with $v.redis.users.sentinel }}
+- {name: GAVEL_REDIS_SENTINEL_USER, value: {{ . | quote }}}
+{{- end }}
+{{- if and $v.redis.passwords.secret $v.redis.passwords.sentinelKey }}
+- {name: GAVEL_REDIS_SENTINEL_PASSWORD_FILE, value: /etc/gavel/redis/sentinel}
+{{- end }}
 {{- if $v.redis.tls.caSecret }}
 - {name: GAVEL_REDIS_CA, value: /etc/gavel/redis-ca/ca.crt}
 {{- end }}
@@ -150,7 +156,7 @@ seccompProfile: {type: RuntimeDefault}
 {{- end }}
 {{- end -}}
 
-{{/* dict "root" $ "key" the password's key. A pod sees its own password alone. */}}
+{{/* dict "root" $ "key" the password's key. A pod sees its own password, and the sentinels'. */}}
 {{- define "gavel.volumes" -}}
 {{- with .root.Values.redis }}
 {{- if .passwords.secret }}
@@ -158,7 +164,7 @@ seccompProfile: {type: RuntimeDefault}
   secret:
     secretName: {{ .passwords.secret }}
     defaultMode: 0440
-    items: [{key: {{ $.key }}, path: password}]
+    items: [{key: {{ $.key }}, path: password}{{ with .passwords.sentinelKey }}, {key: {{ . }}, path: sentinel}{{ end }}]
 {{- end }}
 {{- with .tls.caSecret }}
 - name: redis-ca
