@@ -147,6 +147,13 @@ func run(ctx context.Context, args []string, out io.Writer) (int, error) {
 	if err != nil {
 		return 2, err
 	}
+	if s.Topology != rig.Single && !rig.OwnNetwork() {
+		code, err := rig.InOwnNetwork(ctx)
+		if !errors.Is(err, rig.ErrNoNetwork) {
+			return code, err
+		}
+		_, _ = fmt.Fprintf(out, "nodes are not split from nodes: %v\n", err)
+	}
 	_, _ = fmt.Fprintf(out, "torture: seed %d, %s of faults, %d dispatchers, %d workers of %d slots, %d partitions; history in %s\n",
 		s.Seed, s.For, s.Dispatchers, s.Workers, s.Slots, s.Partitions, s.Dir)
 	found, err := torment(ctx, s, out)

@@ -50,6 +50,13 @@ func (c *Case) lostJob(id string) bool {
 	})
 }
 
+// orphaned says whether a job was ended by its worker for a kill that Redis lost
+// before it could be told again, and counts it: what somebody has heard of is not
+// un-killed.
+func (c *Case) orphaned(r *record) bool {
+	return r.state() == "killed" && r.f["order"] == "" && c.unpromised(r.ended(), "orders of jobs that a worker killed")
+}
+
 // since says whether something may have been lost between two instants of the
 // monotonic clock.
 func (c *Case) since(from, to int64) bool {

@@ -24,6 +24,9 @@ func killed(c *Case) {
 				}
 			}
 		}
+		if c.orphaned(r) {
+			continue
+		}
 		if r.state() == "killed" && !slices.ContainsFunc(orders, func(o *order) bool { return o.id == r.f["order"] }) {
 			c.breach("job %s was killed by %q, which is no order over it", r.id, r.f["order"])
 		}
@@ -44,6 +47,12 @@ func (c *Case) answered() {
 		if r == nil {
 			c.breach("job %s was killed and is not there", a.asked.Job)
 			continue
+		}
+		if c.orphaned(r) {
+			continue // it was over when that was answered, or before it was lost
+		}
+		if d.Verdict == "already_over" && r.state() == "killed" && c.forgiven(a, "ends that a kill was told of") {
+			continue // the end was lost, and the order said again
 		}
 		if said := d.Verdict != "already_over"; said != (r.state() == "killed") {
 			c.breach("job %s: the kill was answered %q and it ended %q", r.id, d.Verdict, r.state())

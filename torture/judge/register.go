@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"slices"
 	"time"
 
 	"github.com/anishathalye/porcupine"
@@ -40,6 +41,8 @@ func register(c *Case) {
 			}
 		case "kill":
 			if a.came.Type != "fail" {
+				// It was recorded before it was answered, and may be seen to stand meanwhile.
+				add(a.asked.Job, a, seen{order: true, unknown: true}, "waiting")
 				add(a.asked.Job, a, seen{order: true, unknown: !a.ok()}, a.doc().Verdict)
 			}
 		case "kill-all", "issue":
@@ -76,7 +79,8 @@ func merged(acts []act) (out []act) {
 }
 
 // eachCovered tells every job under an order of it. A selector's order meets
-// its jobs later than it is answered.
+// its jobs later than it is answered, and so does one in a partition that its
+// answer named as missing.
 func (c *Case) eachCovered(a act, add func(string, act, seen, string)) {
 	if !a.ok() {
 		return // the final state and the audit know of it
@@ -86,11 +90,11 @@ func (c *Case) eachCovered(a act, add func(string, act, seen, string)) {
 			if !o.covers(r) {
 				continue
 			}
-			b := a
-			if o.scope == "selector" {
+			b, later := a, o.scope == "selector" || slices.Contains(a.doc().Missing, o.partition)
+			if later {
 				b.to = never
 			}
-			add(r.id, b, seen{order: true, unknown: o.scope == "selector"}, "")
+			add(r.id, b, seen{order: true, unknown: later}, "")
 		}
 	}
 }

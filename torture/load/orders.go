@@ -62,7 +62,10 @@ func (l *Load) look(ctx context.Context, p *person) {
 	l.mu.Unlock()
 	for _, o := range orders {
 		got := p.Do(ctx, rig.Ask{Op: "receipt", Method: http.MethodGet, Path: "/v1/orders/" + o, Event: history.Event{Order: o}})
-		if got.Type == history.OK && got.Doc.Stage == "quiesced" {
+		// At local an order may be lost with the job it was over; what it was answered
+		// is the judge's to say.
+		lost := got.Class == "not-found" && l.rig.Forgets()
+		if lost || got.Type == history.OK && got.Doc.Stage == "quiesced" {
 			l.mu.Lock()
 			delete(l.open, o)
 			l.mu.Unlock()

@@ -62,7 +62,7 @@ func New(r *rig.Rig, l *load.Load, seed uint64, names, without []string) (*Storm
 	doors, workers := Doors(), Workers()
 	switch {
 	case r.Redis.High != nil:
-		doors, workers = append(ofTopologies(), apart(ofDoors())...), ofWorkers()
+		doors, workers = append(ofTopologies(r.Redis.High), apart(ofDoors())...), ofWorkers()
 	case r.Losses:
 		doors = append(ofLosses(), apart(doors)...)
 	}

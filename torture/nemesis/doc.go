@@ -15,5 +15,6 @@
 //	redis.go   what happens to Redis
 //	host.go    what happens to its host and its file, and by its operator
 //	losses.go  what may lose what Redis was told, and nodes that fail over
+//	splits.go  what happens between nodes, to their quorum, and to slots
 //	doors.go   what happens to dispatchers, the witness, and by people
 package nemesis

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rtfm-si/gavel/torture/rig"
@@ -19,6 +20,7 @@ func ofHosts() []Nemesis {
 		{"redis-file-corrupt", "starts refused", fileCorrupt},
 		{"redis-no-room-for-clients", "connections refused", tooMany},
 		{"redis-password-changed", "logins refused", wrongPassword},
+		{"redis-password-rotated", "new logins", newPassword},
 		{"operator-deletes", "keys and groups", deletes},
 	}
 }
@@ -99,8 +101,24 @@ func wrongPassword(ctx context.Context, s *Strike) int64 {
 	r.Admin.ClientKillByFilter(ctx, "USER", rig.User)
 	pause(ctx, s.between(300*time.Millisecond, rig.Take+rig.Trust))
 	n += r.Info(ctx, "errorstats", "errorstat_WRONGPASS")
-	r.Admin.Do(context.WithoutCancel(ctx), "acl", "setuser", rig.User, "resetpass", ">"+rig.Password)
+	r.Admin.Do(context.WithoutCancel(ctx), "acl", "setuser", rig.User, "resetpass", ">"+r.Password())
 	return n
+}
+
+// newPassword changes the fleet's password for good, in Redis first and then in the
+// file of everybody, and ends all connections.
+func newPassword(ctx context.Context, s *Strike) int64 {
+	ctx = context.WithoutCancel(ctx)
+	r := s.Rig.Redis
+	err := r.NewPassword(ctx, fmt.Sprintf("of-the-fleet-%d", s.Int64()), func() {
+		r.Admin.ClientKillByFilter(ctx, "USER", rig.User)
+		pause(ctx, s.between(0, rig.Trust))
+	})
+	if err != nil {
+		panic(err.Error()) // nothing of the run would mean anything
+	}
+	pause(ctx, s.between(rig.Trust, rig.Take))
+	return int64(strings.Count(r.Admin.ClientList(ctx).Val(), "user="+rig.User+" "))
 }
 
 // deletes removes what an operator may think is nothing: what only makes the

@@ -17,13 +17,21 @@ func ofLosses() []Nemesis {
 }
 
 // ofTopologies are what happens to a Redis of several nodes.
-func ofTopologies() []Nemesis {
-	return []Nemesis{
+func ofTopologies(h *rig.High) []Nemesis {
+	all := []Nemesis{
 		{"master-failover", "jobs that ran", failover},
 		{"master-sigkill", "jobs that ran", func(ctx context.Context, s *Strike) int64 { return s.down(ctx, true) }},
 		{"master-paused", "jobs that ran", func(ctx context.Context, s *Strike) int64 { return s.down(ctx, false) }},
 		{"replica-paused", "jobs that ran", replicaAway},
+		{"quorum-gone", "jobs that ran", quorumGone},
 	}
+	if h.Clustered() {
+		all = append(all, Nemesis{"slot-moves", "keys moved", slotMoves})
+	}
+	if rig.OwnNetwork() {
+		all = append(all, ofSplits()...)
+	}
+	return all
 }
 
 // reach is how far back a loss may go: what is on its way to a replica, or in the

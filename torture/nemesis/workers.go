@@ -21,6 +21,7 @@ func ofWorkers() []Nemesis {
 		{"process-without-descriptors", "descriptors too many", noDescriptors},
 		{WorkerClocks, "jobs it held", workerClock},
 		{"worker-throttled", "slices without a processor", throttled},
+		{"worker-on-one-processor", "jobs it held", oneProcessor},
 		{"workers-rolling-restart", "jobs they held", rolling},
 		{"workers-sigterm-storm", "jobs they held", termStorm},
 	}
@@ -77,6 +78,15 @@ func throttled(ctx context.Context, s *Strike) int64 {
 		}
 	}
 	return n
+}
+
+// oneProcessor has a worker's next process take its turns on one processor.
+func oneProcessor(ctx context.Context, s *Strike) int64 {
+	m := s.worker()
+	m.Kill()
+	_ = m.Start("GOMAXPROCS=1") // the supervisor tries again, and says so
+	pause(ctx, s.between(rig.Take, 2*rig.Take))
+	return s.held(ctx, m)
 }
 
 func killWorker(ctx context.Context, s *Strike) int64 {

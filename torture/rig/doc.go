@@ -15,6 +15,8 @@
 //	host.go     its clock, its file and its disk; limits of processes
 //	shim/       what moves its clock
 //	topology.go a Redis of several nodes: under sentinels, or a cluster
+//	splits.go   nodes cut off from nodes, a quorum gone, a slot on its way
+//	net.go      a network that nobody else is in
 //	link.go     a link that fails on command
 //	pump.go     one direction of one of its connections
 //	witness.go  the outsider

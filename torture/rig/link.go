@@ -76,7 +76,7 @@ func newLink(upstream string) (*Link, error) {
 
 // URL is the end for the process.
 func (l *Link) URL() string {
-	return "redis://" + User + ":" + Password + "@" + l.listener.Addr().String() + "/0"
+	return "redis://" + User + "@" + l.listener.Addr().String() + "/0"
 }
 
 // Bites says what the link has done so far.

@@ -32,12 +32,12 @@ type Member struct {
 func (m *Member) environment(name string) []string {
 	r := m.rig
 	vars := []string{
-		"GAVEL_REDIS_URL=" + m.Link.URL(), "GAVEL_FLEET=" + Name, fmt.Sprintf("GAVEL_PARTITIONS=%d", r.Partitions),
+		"GAVEL_REDIS_URL=" + m.Link.URL(), "GAVEL_REDIS_PASSWORD_FILE=" + r.Redis.passwordFile(), "GAVEL_FLEET=" + Name, fmt.Sprintf("GAVEL_PARTITIONS=%d", r.Partitions),
 		"GAVEL_LEASE_RENEW=" + Renew.String(), "GAVEL_LEASE_TRUST=" + Trust.String(), "GAVEL_LEASE_TAKE=" + Take.String(),
 		"GAVEL_CANARY=true", "PATH=" + os.Getenv("PATH"), "GORACE=halt_on_error=1",
 	}
 	if r.Redis.High != nil {
-		vars = append(vars[1:], r.Redis.High.environment(r.Durability)...)
+		vars = append(vars[2:], r.Redis.High.environment(r.Durability)...)
 	}
 	if m.binary == "dispatcher" {
 		return append(vars, "GAVEL_LISTEN="+m.listen, "GAVEL_KEYS_FILE="+r.path("people.keys"), "GAVEL_SHUTDOWN=3s",
@@ -48,8 +48,9 @@ func (m *Member) environment(name string) []string {
 		"GAVEL_KILL_PATIENCE="+Patience.String(), "GAVEL_MODEL_URL=http://127.0.0.1:1/v1", "GAVEL_MODEL=gpt-4.1-mini")
 }
 
-// Start starts the next process of the place, if none runs there.
-func (m *Member) Start() error {
+// Start starts the next process of the place, if none runs there, with more in its
+// environment than it always has.
+func (m *Member) Start(more ...string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.proc != nil && m.proc.alive() {
@@ -63,7 +64,7 @@ func (m *Member) Start() error {
 		binary = cmp.Or(m.rig.Worker, binary)
 	}
 	cmd := exec.Command(filepath.Join(m.rig.Bin, binary))
-	cmd.Env = m.environment(m.name)
+	cmd.Env = append(m.environment(m.name), more...)
 	p, err := launch(m.rig.path("logs"), m.name, "", cmd)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,11 +20,29 @@ import (
 	"github.com/rtfm-si/gavel/torture/history"
 )
 
-// User and Password are what the fleet's processes have for Redis.
-const (
-	User     = "fleet"
-	Password = "of-the-fleet"
-)
+// User is what the fleet's processes are to Redis; their password is in a file.
+const User = "fleet"
+
+// Password is the one that the fleet's file has.
+func (r *Redis) Password() string {
+	raw, _ := os.ReadFile(r.passwordFile()) // ours
+	return string(raw)
+}
+
+// NewPassword changes the fleet's password in Redis, and in the file after a while.
+func (r *Redis) NewPassword(ctx context.Context, to string, meanwhile func()) error {
+	err := r.Admin.Do(ctx, "acl", "setuser", User, "resetpass", ">"+to).Err()
+	if i := slices.Index(r.args, ">"+r.Password()); i >= 0 {
+		r.args[i] = ">" + to // a server that is started again has it too
+	}
+	meanwhile()
+	if err != nil {
+		return fmt.Errorf("change the password: %w", err)
+	}
+	return os.WriteFile(r.passwordFile(), []byte(to), 0o600)
+}
+
+func (r *Redis) passwordFile() string { return filepath.Join(r.dir, "password") }
 
 // Redis is a redis-server with an append-only file, and an administrator's
 // connection to it that no fault strikes; or all of a topology.
@@ -41,7 +60,7 @@ type Redis struct {
 }
 
 // newRedis prepares a server; it has no users but the one that everybody is.
-func newRedis(dir, name string) (*Redis, error) {
+func newRedis(dir, name, ip string) (*Redis, error) {
 	bin, err := exec.LookPath("redis-server")
 	if err != nil {
 		return nil, fmt.Errorf("torture needs a redis-server on the PATH (make redis gets one): %w", err)
@@ -50,7 +69,7 @@ func newRedis(dir, name string) (*Redis, error) {
 	if err := os.MkdirAll(data, 0o750); err != nil {
 		return nil, fmt.Errorf("a place for redis: %w", err)
 	}
-	addr, err := freeAddr()
+	addr, err := freeAddr(ip)
 	if err != nil {
 		return nil, err
 	}
@@ -60,14 +79,18 @@ func newRedis(dir, name string) (*Redis, error) {
 }
 
 func startRedis(ctx context.Context, dir string) (*Redis, error) {
-	r, err := newRedis(dir, "redis")
+	r, err := newRedis(dir, "redis", loopback)
 	if err != nil {
 		return nil, err
 	}
 	r.host = newHost(dir)
+	const first = "of-the-fleet"
+	if err := os.WriteFile(r.passwordFile(), []byte(first), 0o600); err != nil {
+		return nil, fmt.Errorf("write the password: %w", err)
+	}
 	r.args = []string{
 		"--user", "admin", "on", "nopass", "~*", "&*", "+@all", "--user", "default", "off", "~*", "&*", "+@all",
-		"--user", User, "on", ">" + Password, "~*", "&*", "+@all",
+		"--user", User, "on", ">" + first, "~*", "&*", "+@all",
 	}
 	_ = r.Admin.Close() // it was nobody yet
 	r.Admin = redis.NewClient(&redis.Options{
@@ -81,12 +104,15 @@ func (r *Redis) Conn() *redis.Conn {
 	return r.Admin.(*redis.Client).Conn() //nolint:forcetypeassert // asked only of a single server
 }
 
+// loopback is where everybody is, but nodes that can be split from each other.
+const loopback = "127.0.0.1"
+
 // freeAddr finds a port below those that the kernel gives to clients, so that
 // it is still free when what listened there is started again.
-func freeAddr() (string, error) {
+func freeAddr(ip string) (string, error) {
 	var err error
 	for range 200 {
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(20000+int(time.Now().UnixNano()/1000%12000)))
+		addr := net.JoinHostPort(ip, strconv.Itoa(20000+int(time.Now().UnixNano()/1000%12000)))
 		var ln net.Listener
 		if ln, err = net.Listen("tcp", addr); err == nil {
 			return addr, ln.Close()
@@ -97,9 +123,9 @@ func freeAddr() (string, error) {
 
 // Start starts the server, on the data that it had.
 func (r *Redis) Start(ctx context.Context) error {
-	_, port, _ := net.SplitHostPort(r.addr)
+	ip, port, _ := net.SplitHostPort(r.addr)
 	cmd := exec.Command(r.bin, append([]string{
-		"--port", port, "--bind", "127.0.0.1", "--dir", r.dir, "--save", "",
+		"--port", port, "--bind", ip, "--bind-source-addr", ip, "--dir", r.dir, "--save", "",
 		"--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction", "--protected-mode", "no",
 	}, r.args...)...)
 	cmd.Env = append(os.Environ(), r.host.env...)

@@ -187,7 +187,7 @@ func (r *Rig) join(to *[]*Member, place, binary string) error {
 	}
 	m := &Member{rig: r, place: place, binary: binary, Link: l}
 	if binary == "dispatcher" {
-		if m.listen, err = freeAddr(); err != nil {
+		if m.listen, err = freeAddr(loopback); err != nil {
 			return err
 		}
 		r.bases = append(r.bases, "http://"+m.listen)
@@ -228,6 +228,11 @@ func (r *Rig) Ready(ctx context.Context) error {
 // Lost writes down that what was written between two instants may be lost.
 func (r *Rig) Lost(from, to time.Time) {
 	r.note.Add(history.Event{Type: history.Note, Op: "loss", Args: Args("from", from.UnixMicro(), "to", to.UnixMicro())})
+}
+
+// Forgets says whether Redis may lose what it answered.
+func (r *Rig) Forgets() bool {
+	return r.Durability != "replicated" && (r.Losses || r.Redis.High != nil)
 }
 
 // GateDeleted writes down that somebody deleted a gate, and nothing else.

@@ -43,6 +43,11 @@ type High struct {
 
 // startHigh starts a topology and returns what the rig knows of it as its Redis.
 func startHigh(ctx context.Context, dir, kind string) (*Redis, error) {
+	if OwnNetwork() {
+		if err := raise(ctx); err != nil {
+			return nil, err
+		}
+	}
 	h := &High{kind: kind, dir: dir}
 	r := &Redis{dir: dir, host: newHost(dir), High: h}
 	n := 3
@@ -68,14 +73,14 @@ func startHigh(ctx context.Context, dir, kind string) (*Redis, error) {
 }
 
 func (h *High) node(ctx context.Context, i int) error {
-	n, err := newRedis(h.dir, fmt.Sprintf("redis%d", i+1))
+	n, err := newRedis(h.dir, fmt.Sprintf("redis%d", i+1), fmt.Sprintf("127.0.0.%d", 11+i))
 	if err != nil {
 		return err
 	}
 	n.args = []string{"--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"}
 	switch {
 	case h.kind == Cluster:
-		bus, err := freeAddr()
+		bus, err := freeAddr(n.ip())
 		if err != nil {
 			return err
 		}
@@ -109,16 +114,16 @@ func (h *High) watch(ctx context.Context) (redis.UniversalClient, error) {
 	h.addrs = nil
 	host, port, _ := net.SplitHostPort(h.Nodes[0].addr)
 	for i := range 3 {
-		addr, err := freeAddr()
+		addr, err := freeAddr(fmt.Sprintf("127.0.0.%d", 21+i))
 		if err != nil {
 			return nil, err
 		}
-		_, own, _ := net.SplitHostPort(addr)
+		ip, own, _ := net.SplitHostPort(addr)
 		name := fmt.Sprintf("sentinel%d", i+1)
 		file := filepath.Join(h.dir, name+".conf")
-		text := fmt.Sprintf("port %[6]s\nbind 127.0.0.1\nprotected-mode no\ndir %[7]s\nsentinel monitor %[1]s %[2]s %[3]s 2\n"+
+		text := fmt.Sprintf("port %[6]s\nbind %[8]s\nbind-source-addr %[8]s\nprotected-mode no\ndir %[7]s\nsentinel monitor %[1]s %[2]s %[3]s 2\n"+
 			"sentinel down-after-milliseconds %[1]s %[4]d\nsentinel failover-timeout %[1]s %[5]d\n",
-			masterName, host, port, downAfter.Milliseconds(), 3*downAfter.Milliseconds(), own, h.dir)
+			masterName, host, port, downAfter.Milliseconds(), 3*downAfter.Milliseconds(), own, h.dir, ip)
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			return nil, fmt.Errorf("write a sentinel's file: %w", err)
 		}
@@ -129,8 +134,9 @@ func (h *High) watch(ctx context.Context) (redis.UniversalClient, error) {
 		h.seers, h.addrs = append(h.seers, p), append(h.addrs, addr)
 		w := redis.NewSentinelClient(&redis.Options{Addr: addr, MaxRetries: -1, ContextTimeoutEnabled: true})
 		h.watchers = append(h.watchers, w)
-		// By default it asks the nodes every 10 s, and the others hear of it every 2 s.
-		_ = w.Process(ctx, redis.NewCmd(ctx, "SENTINEL", "DEBUG", "INFO-PERIOD", "500", "PUBLISH-PERIOD", "500", "PING-PERIOD", "250"))
+		// By default it asks the nodes every 10 s, the others hear of it every 2 s, and it
+		// trusts itself again 30 s after it was paused.
+		_ = w.Process(ctx, redis.NewCmd(ctx, "SENTINEL", "DEBUG", "INFO-PERIOD", "500", "PUBLISH-PERIOD", "500", "PING-PERIOD", "250", "TILT-PERIOD", "1000"))
 	}
 	return redis.NewFailoverClient(&redis.FailoverOptions{
 		MasterName: masterName, SentinelAddrs: h.addrs, ContextTimeoutEnabled: true, ReadTimeout: 5 * time.Second,
@@ -208,7 +214,7 @@ func (h *High) lacks(ctx context.Context) error {
 // Masters are the nodes that say that they are masters.
 func (h *High) Masters(ctx context.Context) (out []*Redis) {
 	for _, n := range h.Nodes {
-		if strings.Contains(n.Admin.Info(ctx, "replication").Val(), "role:master") {
+		if n.Leads(ctx) {
 			out = append(out, n)
 		}
 	}
@@ -241,14 +247,11 @@ func (h *High) Failover(ctx context.Context, was *Redis) error {
 		}
 		return h.Another(ctx, was)
 	}
-	_, port, _ := net.SplitHostPort(was.addr)
-	for _, n := range h.Nodes {
-		if facts := n.Admin.Info(ctx, "replication").Val(); strings.Contains(facts, "role:slave") && strings.Contains(facts, "master_port:"+port) {
-			if err := n.Admin.ClusterFailover(ctx).Err(); err != nil {
-				return fmt.Errorf("fail over: %w", err)
-			}
-			return h.Another(ctx, was)
+	if replicas := h.ReplicasOf(ctx, was); len(replicas) > 0 {
+		if err := replicas[0].Admin.ClusterFailover(ctx).Err(); err != nil {
+			return fmt.Errorf("fail over: %w", err)
 		}
+		return h.Another(ctx, was)
 	}
 	return fmt.Errorf("fail over: %s has no replica", was.addr)
 }

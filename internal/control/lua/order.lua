@@ -41,8 +41,10 @@ local function allowed(first, order)
   audit(t, 'kill', 'allowed', 'rule', again, 'who', A.who, 'scope', 'job', 'job', A.job, 'owner', r.owner, 'reason', A.reason,
     'incident', A.incident, 'allow_resume', A.allow_resume, 'order', order, 'before', r.state, 'verdict', first, 'worker', r.worker or '', 'spent', r.spent)
 end
-local standing = covering(r)
-if standing and (r.state ~= 'succeeded' and r.state ~= 'failed') then
+-- A job that was killed has its order on it, unless a failover lost that before its
+-- worker confirmed.
+local standing, over_by_now = covering(r), r.state == 'succeeded' or r.state == 'failed' or r.state == 'killed' and (r.order or '') == ''
+if standing and not over_by_now then
   keep('covered', standing.id, r.state)
   allowed('covered', standing.id)
   return { 'covered', standing.id, r.state }
@@ -57,7 +59,7 @@ local function record_order(first)
   if first == 'waiting' then redis.call('SADD', K.open_orders, A.id) end
   allowed(first, A.id)
 end
-if r.state == 'succeeded' or r.state == 'failed' then
+if over_by_now then
   record_order('already_over')
   return { 'over', 'already_over', r.state, at }
 end
