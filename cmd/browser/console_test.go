@@ -19,6 +19,10 @@ import (
 // and the fleet thawed, from the console alone.
 func TestARunawayIsFoundKilledAndTheFleetThawed(t *testing.T) {
 	w := newTown(t, dev.Config{Workers: 3, Slots: 8, Simulation: simulation()})
+	w.hour(8_000_000)
+	most := client.MicroUSD(5_000_000_000)
+	_, err := w.admin.SetBudget(t.Context(), "", client.Limits{Cap: &most}, "the day's plan")
+	require.NoError(t, err)
 	w.canaries(w.alice, 4, 900, map[string]string{"batch": "weekly", "team": "growth"})
 	w.canaries(w.bob, 12, 380_000, map[string]string{"batch": "nightly", "team": "imports"})
 	w.running(16)
@@ -44,6 +48,12 @@ func TestARunawayIsFoundKilledAndTheFleetThawed(t *testing.T) {
 	p.until("document.querySelector('.kill[data-stage=quiesced]')")
 	p.says(".kill", "12 targeted")
 	p.says(".kill", "quiesced in")
+	p.until("document.querySelectorAll('#jobs tbody tr').length === 4")
+	p.until("document.querySelector('#states dd').innerText === '4'") // as the fleet tells a second later
+	p.says(".rate.high", "/min")
+	p.says(".spend", "baseline $") // the mean of the hour before
+	p.says(".spend .cap", "of $5,000, cap in")
+	p.until("document.querySelectorAll('.hour .bar').length === 60 && document.querySelectorAll('.hour .high').length >= 1 && document.querySelector('.hour .base')")
 	p.says("#changes", "bob's import loops")
 	p.says("#changes", "inc-417")
 	p.shot("incident-desktop-dark")
@@ -266,7 +276,7 @@ func TestAgeAndWayOfTheDataAreSaid(t *testing.T) {
 	p.expectTrouble()
 	p.signIn(dev.Admin)
 	p.until("document.querySelector('#fresh[data-mode=live]')")
-	p.until("document.querySelector('#states')")
+	p.until("document.querySelectorAll('#jobs tbody tr').length === 2")
 	p.whole("overview-phone-dark")
 	p.accessible("the overview on a phone")
 

@@ -82,6 +82,7 @@ func TestABlockIsPreviewedSetAndLifted(t *testing.T) {
 	q := w.open(390, 844, "light")
 	q.signIn(dev.Admin)
 	q.says("#blocks", "label batch=nightly")
+	q.until("document.querySelector('#jobs tbody tr')")
 	q.whole("blocks-phone-light")
 	q.accessible("the blocks on a phone")
 

@@ -124,6 +124,24 @@ func (w *town) canaries(c *client.Client, n int, cost client.MicroUSD, labels ma
 	return ids
 }
 
+// hour is one that the fleet has behind it, in which it spent about so much a
+// minute. The day is what a window is where nobody says otherwise.
+func (w *town) hour(about int64) {
+	w.Helper()
+	client, now, all := w.redis.Client(w), time.Now().Unix()/60, int64(0)
+	book := func(bucket string, n, spent int64) {
+		require.NoError(w, client.HIncrBy(w.Context(), fmt.Sprintf("{%s:0}:%s:%d", fleetName, bucket, n), "total", spent).Err())
+	}
+	for ago := int64(1); ago < 60; ago++ {
+		spent := about + about/40*(ago*7%11)
+		book("minute", now-ago, spent)
+		all += spent
+	}
+	today := now / (24 * 60)
+	book("day", today, all)
+	book("window", today*24*time.Hour.Microseconds(), all)
+}
+
 // running waits until so many jobs run.
 func (w *town) running(n int64) {
 	w.Helper()

@@ -68,7 +68,7 @@ function leave(why) {
   page.abort();
   signOut();
   Object.assign(state, {
-    me: null, fleet: null, feed: null, spend: null, jobs: [], running: [], orders: [], changes: [], error: why || null,
+    me: null, fleet: null, feed: null, spend: null, jobs: [], listed: false, running: [], orders: [], changes: [], error: why || null,
     blocks: { blocks: [], head: '' }, kills: new Map(), issued: new Map(), quiet: new Map(), away: new Set(),
   });
   dialogs.close();
@@ -80,7 +80,7 @@ function leave(why) {
 function begin(signal) {
   state.feed = may('fleet-read')
     ? new Feed({ streamPath: '/v1/fleet/events', poll: () => get('/v1/fleet', { signal, timeout: 4000 }), take: tookFleet, changed })
-    : new Feed({ poll: () => get('/v1/jobs?limit=100', { signal, timeout: 4000 }), take: (d) => { state.jobs = d.jobs; }, changed });
+    : new Feed({ poll: () => get('/v1/jobs?limit=100', { signal, timeout: 4000 }), take: (d) => { state.jobs = d.jobs; state.listed = true; }, changed });
   state.feed.run(signal);
   every(1000, signal, tick);
   every(2000, signal, guarded(askSpend));
@@ -104,7 +104,11 @@ function tookFleet(fleet) {
 export function watchOrder(id) {
   if (following.has(id)) return;
   following.add(id);
-  follow(`/v1/orders/${id}/events`, session.signal, (e) => took(e.data)).finally(() => following.delete(id));
+  const { signal } = session;
+  follow(`/v1/orders/${id}/events`, signal, (e) => took(e.data)).finally(() => {
+    following.delete(id);
+    if (!signal.aborted) for (const ask of [askJobs, askSpend]) guarded(ask)(); // what it stopped is not shown as running any longer
+  });
 }
 
 async function askSpend() {
@@ -138,6 +142,7 @@ async function askJobs() {
   state.running = (await get(`/v1/jobs?limit=200&${shows.running}`)).jobs;
   if (state.show === 'dearest') state.jobs = state.running.toSorted((a, b) => (b.spent_micro_usd || 0) - (a.spent_micro_usd || 0)).slice(0, 100);
   else state.jobs = state.show === 'running' ? state.running : (await get(`/v1/jobs?limit=100&${shows[state.show]}`)).jobs;
+  state.listed = true;
 }
 
 async function askChanges() {

@@ -59,6 +59,7 @@ function fresh() {
 export function banners(actions) {
   const gate = state.fleet?.gate;
   const feed = state.feed;
+  const kills = [...state.kills.values()].filter((r) => r.order !== state.route.id); // whose page it is, is there whole
   return [
     feed.seen > 0 && feed.stale() && h('p', { key: 'stale', class: 'banner bad' },
       h('b', null, `These data are ${span(feed.age())} old. `),
@@ -79,7 +80,7 @@ export function banners(actions) {
       ' Nothing is admitted and nothing starts; what runs goes on.',
       may('thaw') && h('button', { onclick: () => dialogs.thaw() }, 'Thaw', h('kbd', null, 't'))),
     state.me.credential === 'break-glass' && h('p', { key: 'glass', class: 'banner bad' }, h('b', null, 'Break-glass credential. '), 'Everything you do is logged loudly.'),
-    state.kills.size > 0 && h('section', { key: 'kills', class: 'kills', 'aria-label': 'Kills' },
-      [...state.kills.values()].reverse().slice(0, 4).map((r) => killCard(r, actions))),
+    kills.length > 0 && h('section', { key: 'kills', class: 'kills', 'aria-label': 'Kills' },
+      kills.reverse().slice(0, 4).map((r) => killCard(r, actions))),
   ];
 }

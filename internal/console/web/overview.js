@@ -106,7 +106,7 @@ function list(actions) {
   h('div', { class: 'scrolls', tabindex: 0, role: 'group', 'aria-label': 'Table of jobs' }, h('table', { id: 'jobs' },
     h('thead', null, h('tr', null, h('th', null, 'Job'), h('th', null, 'State'), h('th', null, 'Owner'), h('th', { class: 'wide' }, 'Kind'), h('th', { class: 'wide' }, 'Labels'), h('th', { class: 'n wide' }, 'Age'), h('th', { class: 'n' }, 'Spent'), h('th', { class: 'wide' }, 'Worker'), h('th', null, ''))),
     h('tbody', null, shown.map((j) => jobRow(j, actions))))),
-  shown.length === 0 && h('p', { class: 'dim none' }, state.filter ? 'No job matches the filter.' : 'No jobs.'),
+  shown.length === 0 && h('p', { class: 'dim none' }, !state.listed ? 'Asking…' : state.filter ? 'No job matches the filter.' : 'No jobs.'),
   state.jobs.length >= 100 && h('p', { class: 'dim none' }, state.show === 'dearest' ? 'The dearest 100 of the newest 200 that run are shown.' : 'The newest 100 are shown.'));
 }
 

@@ -5,7 +5,7 @@ import { brief, clock, count, h, jobs, money, span, words } from './dom.js';
 import { follow } from './live.js';
 import { changed, state, stopped, took } from './state.js';
 
-const verdicts = [['stopped', 'stopped by their workers'], ['not_running', 'were not running'], ['already_over', 'were over already'], ['fenced', 'fenced'], ['waiting', 'waiting']];
+const verdicts = [['stopped', 'stopped by their workers', 'stopped by its worker'], ['not_running', 'were not running', 'was not running'], ['already_over', 'were over already', 'was over already'], ['fenced', 'fenced'], ['waiting', 'waiting']];
 
 export function scopeText(s) {
   if (s.kind === 'fleet') return 'the whole fleet';
@@ -25,7 +25,7 @@ function bar(t) {
 function counts(t) {
   return h('ul', { class: 'counts' },
     h('li', null, h('b', null, count(t.targeted)), ' targeted'),
-    verdicts.filter(([name]) => t[name] > 0).map(([name, text]) => h('li', { key: name, class: name }, h('b', null, count(t[name])), ` ${text}`)),
+    verdicts.filter(([name]) => t[name] > 0).map(([name, text, one]) => h('li', { key: name, class: name }, h('b', null, count(t[name])), ` ${t[name] === 1 && one || text}`)),
     t.deaf > 0 && h('li', { class: 'bad' }, h('b', null, count(t.deaf)), ' deaf'),
     t.covered_before > 0 && h('li', null, h('b', null, count(t.covered_before)), ' under an earlier order'));
 }

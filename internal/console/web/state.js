@@ -11,6 +11,7 @@ export const state = {
   by: 'owner',
   labelKey: '', // of the shares by label
   jobs: [], // those of the list
+  listed: false, // whether they were asked for yet
   running: [], // those that run, for the shares
   show: 'live', // which jobs the list shows
   filter: '',

@@ -39,6 +39,8 @@ export function progress(events) {
 }
 
 export function story(events) {
+  const hues = new Map(); // by who spoke first
+  const hue = (name) => hues.get(name) ?? hues.set(name, hues.size % 6).get(name);
   return events.map((e) => {
     const d = e.data.data || {};
     const body = tell(e.type, d);
@@ -48,12 +50,6 @@ export function story(events) {
       h('div', null, body.who && h('b', { class: `who hue${hue(body.who)}` }, body.who), body.where && h('span', { class: 'where' }, body.where), h('span', { class: 'what' }, body.what)),
       h('span', { class: 'cost' }, d.cost_micro_usd === undefined ? '' : money(d.cost_micro_usd)));
   });
-}
-
-function hue(name) {
-  let n = 0;
-  for (const c of name) n = (n * 31 + c.codePointAt(0)) % 6;
-  return n;
 }
 
 function tell(type, d) {
