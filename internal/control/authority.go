@@ -131,7 +131,8 @@ func (c *Redis) Heard(h job.Hint) {
 
 // Adopt declares the present gates to be the truth: every process that had
 // frozen itself because data were lost goes on. It thaws nothing and lifts
-// nothing that was asserted again. Sent again with the same key it is the same
+// nothing that was asserted again; what other processes remember of orders and
+// blocks, and had not said yet, they say to the adopted gate. Sent again with the same key it is the same
 // act.
 func (c *Redis) Adopt(ctx context.Context, p access.Permit, reason, key string) (job.Gate, error) {
 	if !p.Allows(access.Adopt) {
@@ -142,6 +143,7 @@ func (c *Redis) Adopt(ctx context.Context, p access.Permit, reason, key string) 
 		mark = "adopt-" + digest(p.Actor().Subject, key)
 	}
 	for _, part := range c.partitions.All() {
+		Authority{Control: c, Asserts: true, Log: c.log}.look(ctx, part) // what is remembered here comes before it
 		_, err := c.again(ctx, "adopt", rediskit.Place{Slot: c.partitions.Slot(part)}, rediskit.Args{
 			"stamp": strconv.FormatUint(c.memory.stamp(part, time.Now()), 10), "actor": p.Actor().Subject,
 			"reason": reason, "mark": mark, "who": p.Who(),

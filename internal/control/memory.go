@@ -32,6 +32,8 @@ type recall struct {
 	frozen bool // the gate as it was before it was lost; said again when it is
 	pace   pace
 	blocks []job.Block
+	// late is what an adoption came before: it is told to the adopted gate too.
+	late owed
 }
 
 // pace is the rate at which a gate was thawed, as the gate has it; the zero value
@@ -166,6 +168,10 @@ func (m *memory) look(p int, head string, acts uint64, s sight, now time.Time) n
 	if s.adopted > r.last.adopted {
 		was := r.lost != nil
 		fresh := &recall{seen: true, known: map[job.ID]job.Scope{}, said: map[job.ID]bool{}}
+		if !was && !s.knows(head, acts) {
+			r.lost = &job.Loss{} // which nobody here had noticed yet
+		}
+		fresh.late = r.untold()
 		fresh.take(s)
 		m.in[p] = fresh
 		if was {
@@ -211,19 +217,10 @@ func (m *memory) owed(p int) (owed, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.of(p)
+	o := r.untold()
 	if r.lost == nil {
-		return owed{}, false
-	}
-	var o owed
-	for _, s := range r.orders {
-		if !r.said[s.order.ID] {
-			o.orders = append(o.orders, s)
-		}
-	}
-	for _, b := range r.blocks {
-		if !r.said[b.ID] {
-			o.blocks = append(o.blocks, b)
-		}
+		r.late.orders, r.late.blocks = o.orders, o.blocks
+		return r.late, len(o.orders)+len(o.blocks) > 0
 	}
 	if r.frozen && !r.said[""] {
 		o.freeze = new(sight)
@@ -233,6 +230,26 @@ func (m *memory) owed(p int) (owed, bool) {
 		o.pace = r.pace
 	}
 	return o, true
+}
+
+// untold are the orders and blocks that the gate was not told again: all of them
+// while it is lost, those that were late when it is not.
+func (r *recall) untold() (o owed) {
+	orders, blocks := r.late.orders, r.late.blocks
+	if r.lost != nil {
+		orders, blocks = slices.Concat(orders, r.orders), slices.Concat(blocks, r.blocks)
+	}
+	for _, s := range orders {
+		if !r.said[s.order.ID] {
+			o.orders = append(o.orders, s)
+		}
+	}
+	for _, b := range blocks {
+		if !r.said[b.ID] {
+			o.blocks = append(o.blocks, b)
+		}
+	}
+	return o
 }
 
 // told notes that the gate has an order again; the empty id is the freeze, and

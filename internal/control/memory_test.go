@@ -75,6 +75,33 @@ func TestALossStandsUntilAGateIsAdoptedThatWasNotSeenBefore(t *testing.T) {
 	require.Empty(t, m.losses())
 	require.False(t, m.remembers(0, "O1"))
 	require.Equal(t, nothingNew, looked(m, sight{number: "4.d", past: "4.d", adopted: 11}))
+	o, late := m.owed(0)
+	require.True(t, late, "what the adoption came before is said all the same")
+	require.Len(t, o.orders, 1)
+	require.Nil(t, o.freeze, "but for the freeze: whoever adopted may have thawed since")
+	m.told(0, "O1")
+	_, late = m.owed(0)
+	require.False(t, late)
+}
+
+// An admin adopts what a failover left before a process has noticed it.
+func TestAnAdoptionThatComesBeforeTheLossWasNoticedForgetsNoOrder(t *testing.T) {
+	m := newMemory()
+	looked(m, sight{number: "5.e", past: "5.e", adopted: 10, blocks: []job.Block{{ID: "B1"}}})
+	m.remember(0, standingOrder{order: job.Order{ID: "O1"}, h: "9"})
+	require.Equal(t, nothingNew, looked(m, sight{number: "4.d", past: "4.d 3.c", adopted: 11}))
+	require.Empty(t, m.losses())
+	o, late := m.owed(0)
+	require.True(t, late)
+	require.Len(t, o.orders, 1)
+	require.Len(t, o.blocks, 1)
+
+	again := newMemory()
+	looked(again, sight{number: "5.e", past: "5.e", adopted: 10})
+	again.remember(0, standingOrder{order: job.Order{ID: "O1"}, h: "9"})
+	looked(again, sight{number: "6.d", past: "6.d 5.e", adopted: 11})
+	_, late = again.owed(0)
+	require.False(t, late, "a gate that knows all has lost nothing")
 }
 
 // A freeze of our own is remembered from its answer on, not from the next look.
