@@ -282,7 +282,10 @@ func TestRedisKeepsWhatItAccepts(t *testing.T) {
 	text, err := os.ReadFile("../../../deploy/redis/redis.conf")
 	require.NoError(t, err)
 	lines := strings.Split(string(text), "\n")
-	for _, want := range []string{"appendonly yes", "appendfsync everysec", "maxmemory-policy noeviction", "aclfile /etc/gavel/users.acl", "stream-node-max-bytes 1024"} {
+	for _, want := range []string{
+		"appendonly yes", "appendfsync everysec", "maxmemory-policy noeviction", "aclfile /etc/gavel/users.acl", "stream-node-max-bytes 1024",
+		"auto-aof-rewrite-min-size 1gb",
+	} {
 		require.True(t, slices.Contains(lines, want), "redis.conf does not say %q", want)
 	}
 }
