@@ -2,10 +2,11 @@
 # Starts deploy/compose.yaml with images built on this machine and tells it a
 # story: jobs run, are killed, handed back by a worker that is stopped, taken
 # over from one that is killed; Redis restarts; everything ends with exit code 0.
+# Prometheus runs beside it and sees every process, where this machine has one.
 # It pulls nothing and leaves nothing behind.
 #
 #   deploy-smoke.sh          build the images first
-#   deploy-smoke.sh built    take gavel-*:local and gavel-redis:test as they are
+#   deploy-smoke.sh built    take gavel-*:local and gavel-{redis,prometheus}:test as they are
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,11 +23,12 @@ else
 fi
 if [ "${1:-}" != built ]; then
   scripts/redis-image.sh gavel-redis:test
+  ! command -v prometheus >/dev/null || scripts/prometheus-image.sh gavel-prometheus:test
   scripts/images.sh
 fi
 
 dir=$(mktemp -d)
-export GAVEL_SECRETS=$dir GAVEL_PORTS=127.0.0.1:0 GAVEL_REDIS_IMAGE=gavel-redis:test
+export GAVEL_SECRETS=$dir GAVEL_PORTS=127.0.0.1:0 GAVEL_REDIS_IMAGE=gavel-redis:test GAVEL_PROMETHEUS_IMAGE=gavel-prometheus:test
 export GAVEL_MODEL_URL=http://modelsim:8090/v1 GAVEL_MODEL=simulated GAVEL_CANARY=true
 project=gavel-smoke-$$
 compose() { "${tool[@]}" -p "$project" -f deploy/compose.yaml --profile simulated "$@" 2>>"$dir/compose.log"; }
@@ -115,6 +117,23 @@ eventually 60 "all seven containers are healthy" healthy
 server=$(compose ps -q redis)
 door=http://$(compose port --index 1 dispatcher 8080)
 say "redis, 2 dispatchers, 3 workers and the simulated model are healthy"
+
+# How much Prometheus sees of a question; nothing while it does not know.
+seen() { docker exec "$watcher" wget -qO- "http://127.0.0.1:9090/api/v1/query?query=$1" | grep -o '"value":\[[^]]*' | head -1 | cut -d'"' -f4; }
+sees() { [ "$(seen "$1")" = "$2" ]; }
+
+if docker image inspect gavel-prometheus:test >/dev/null 2>&1; then
+  compose --profile observe up -d prometheus >/dev/null
+  watcher=$(compose --profile observe ps -q prometheus)
+  eventually 60 "prometheus sees all five processes" sees 'sum(up)' 5
+  eventually 30 "prometheus sees the fleet" sees 'max(gavel_workers)' 3
+  docker exec "$watcher" wget -qO- http://127.0.0.1:9090/api/v1/rules | grep -q GavelSpendRunaway || die "prometheus has no alerts"
+  [ "$(docker inspect --format '{{.State.Health.Status}}' "$watcher")" != unhealthy ] || die "prometheus is not well"
+  compose --profile observe rm -sf prometheus >/dev/null
+  say "prometheus beside it saw every process, and has the alerts"
+else
+  say "prometheus is left out: this machine has none"
+fi
 
 long='{"steps":600,"step_ms":200,"checkpoint":true,"events":true,"calls_per_step":1,"call_micro_usd":10}'
 first=$(submit canary '{"steps":3,"calls_per_step":1,"call_micro_usd":10,"checkpoint":true,"events":true}')
