@@ -36,7 +36,7 @@ func (fleetCommand) Run(ctx context.Context, d *desk) error {
 		return d.document(f)
 	}
 	s, now := d.screen, time.Now()
-	s.Line("fleet %s  %s", s.Paint(show.Bold, f.Name), gateLine(s, f.Gate, now))
+	s.Line("fleet %s  %s", s.Paint(show.Bold, show.Clean(f.Name)), gateLine(s, f.Gate, now))
 	for _, l := range f.Losses {
 		s.Line("%s. Nothing starts until: %s fleet adopt --reason …", lossText(s, l, now), d.self)
 	}

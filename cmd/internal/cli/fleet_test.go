@@ -48,11 +48,11 @@ func TestKillAllWantsTheFleetsName(t *testing.T) {
 	w.typed(t.Context(), strings.NewReader("prod\n"), dev.Admin, kill...).fails(codeUsage, "nothing was killed")
 	w.gavel(dev.Admin, append(kill, "--yes", "prod")...).fails(codeRefused)
 	w.gavel(dev.Admin, append(kill, "--json")...).fails(codeUsage, "--yes")
-	w.gavel(dev.Alice, append(kill, "--yes", "dev")...).fails(codeRefused, "dev-admin")
+	w.gavel(dev.Alice, append(kill, "--yes", w.fleet.Name())...).fails(codeRefused, "dev-admin")
 	w.running(dev.Alice, id)
 
-	s := w.typed(t.Context(), strings.NewReader("dev\n"), dev.Admin, kill...)
-	for _, want := range []string{"This will kill every job of fleet dev (1 running) and freeze it", "1 targeted = 1 stopped", "quiesced", "thaw --reason"} {
+	s := w.typed(t.Context(), strings.NewReader(w.fleet.Name()+"\n"), dev.Admin, kill...)
+	for _, want := range []string{"This will kill every job of fleet " + w.fleet.Name() + " (1 running) and freeze it", "1 targeted = 1 stopped", "quiesced", "thaw --reason"} {
 		require.Contains(t, s.ok(), want)
 	}
 	w.gavel(dev.Alice, "submit", "../../../examples/market-entry.json").fails(codeUnavailable, "drill", "gavel thaw", "--idempotency-key")
@@ -78,8 +78,8 @@ func TestAdoptingWantsTheFleetsName(t *testing.T) {
 	w.gavel(dev.Admin, append(adopt, "--yes", "prod")...).fails(codeRefused, "nothing was adopted", "gavel fleet")
 	w.gavel(dev.Admin, append(adopt, "--json")...).fails(codeUsage, "--yes")
 	require.NotContains(t, w.gavel(dev.Admin, "audit", "--act", "adopt").ok(), "restored")
-	require.Contains(t, w.typed(t.Context(), strings.NewReader("dev\n"), dev.Admin, adopt...).ok(), "lives again")
-	w.gavel(dev.Admin, append(adopt, "--yes", "dev", "--json")...).ok()
+	require.Contains(t, w.typed(t.Context(), strings.NewReader(w.fleet.Name()+"\n"), dev.Admin, adopt...).ok(), "lives again")
+	w.gavel(dev.Admin, append(adopt, "--yes", w.fleet.Name(), "--json")...).ok()
 	require.Contains(t, w.gavel(dev.Admin, "audit", "--act", "adopt").ok(), "restored")
 }
 
@@ -90,7 +90,7 @@ func TestKillAllOfOneOwnerSparesTheOthers(t *testing.T) {
 	w.running(dev.Alice, hers)
 	w.running(dev.Bob, his)
 	var r client.Receipt
-	s := w.gavel(dev.Admin, "kill-all", "--reason", "loops", "--owner", "alice", "--yes", "dev", "--json")
+	s := w.gavel(dev.Admin, "kill-all", "--reason", "loops", "--owner", "alice", "--yes", w.fleet.Name(), "--json")
 	s.ok()
 	s.into(&r)
 	require.Equal(t, client.Quiesced, r.Stage)
@@ -98,12 +98,12 @@ func TestKillAllOfOneOwnerSparesTheOthers(t *testing.T) {
 	require.False(t, r.Freeze)
 	w.running(dev.Bob, his)
 
-	s = w.gavel(dev.Admin, "kill-all", "--reason", "all", "--no-freeze", "--yes", "dev", "--json")
+	s = w.gavel(dev.Admin, "kill-all", "--reason", "all", "--no-freeze", "--yes", w.fleet.Name(), "--json")
 	s.ok()
 	s.into(&r)
 	require.Equal(t, int64(1), r.Tally.Targeted)
 	w.submit(dev.Bob, "market-entry")
-	w.gavel(dev.Admin, "kill-all", "--reason", "tidy up", "--yes", "dev").ok()
+	w.gavel(dev.Admin, "kill-all", "--reason", "tidy up", "--yes", w.fleet.Name()).ok()
 }
 
 func TestFreezeSaysWhyAndForWhichIncident(t *testing.T) {

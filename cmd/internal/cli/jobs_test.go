@@ -109,7 +109,7 @@ func TestASecondInterruptLeavesTheJobRunning(t *testing.T) {
 	defer func() { _ = typing.Close() }()
 	s := w.run(ctx, Process{In: in, Out: out, Err: out, Hurry: hurry}, dev.Alice, "run", "../../../examples/market-entry.json")
 	s.fails(codeNotOver, "left running")
-	w.gavel(dev.Admin, "kill-all", "--reason", "tidy up", "--yes", "dev").ok()
+	w.gavel(dev.Admin, "kill-all", "--reason", "tidy up", "--yes", w.fleet.Name()).ok()
 }
 
 func TestASubmissionIsRepeatedUnderItsKey(t *testing.T) {

@@ -179,7 +179,7 @@ func (c *killAllCommand) confirm(ctx context.Context, d *desk, cl *client.Client
 		return nil
 	}
 	show.Preview(d.screen, p)
-	d.screen.Line("This will %s %s.", d.screen.Paint(show.Red, "kill"), c.deed(f.Name, scope, p))
+	d.screen.Line("This will %s %s.", d.screen.Paint(show.Red, "kill"), c.deed(show.Clean(f.Name), scope, p))
 	c.Yes = d.question(ctx, "Type the fleet's name to go on:")
 	if c.Yes != f.Name {
 		return usage("that is not the fleet's name; nothing was killed")

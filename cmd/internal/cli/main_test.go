@@ -15,11 +15,11 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
 	"github.com/rtfm-si/gavel/cmd/internal/dev"
 	"github.com/rtfm-si/gavel/internal/modelsim"
+	"github.com/rtfm-si/gavel/internal/redistest"
 )
 
 func TestMain(m *testing.M) {
@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	goleak.VerifyTestMain(m)
+	redistest.Main(m)
 }
 
 // binary is a directory in which gavel is, for a shell's PATH.
@@ -52,7 +52,8 @@ type town struct {
 
 func newTown(t *testing.T, sim modelsim.Config) town {
 	t.Helper()
-	f, err := dev.Start(t.Context(), dev.Config{Workers: 2, Slots: 2, Simulation: sim}, zap.NewNop())
+	r := redistest.Start(t)
+	f, err := dev.Start(t.Context(), dev.Config{Redis: r.URL(), Fleet: r.Fleet, Workers: 2, Slots: 2, Simulation: sim}, zap.NewNop())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, f.Close()) })
 	return town{t, f}

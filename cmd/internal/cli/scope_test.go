@@ -74,8 +74,8 @@ func TestKillAllOfWhatASelectorAsksForIsPreviewedAndSparesTheRest(t *testing.T) 
 	w.gavel(dev.Admin, append(kill, "--token", p.Token, "--label", "batch=day")...).fails(codeRefused, "for the same jobs", "not given to you for this scope")
 	w.gavel(dev.Admin, append(kill, append(which, "--freeze")...)...).fails(codeUsage, "block")
 	w.typed(t.Context(), strings.NewReader("no\n"), dev.Admin, append(kill, which...)...).fails(codeUsage, "nothing was killed")
-	out := w.typed(t.Context(), strings.NewReader("dev\n"), dev.Admin, append(kill, which...)...).ok()
-	for _, want := range []string{"2 jobs of 2 owners", "every job of fleet dev with label batch=night (2 running)", "2 targeted = 2 stopped", "quiesced"} {
+	out := w.typed(t.Context(), strings.NewReader(w.fleet.Name()+"\n"), dev.Admin, append(kill, which...)...).ok()
+	for _, want := range []string{"2 jobs of 2 owners", "every job of fleet " + w.fleet.Name() + " with label batch=night (2 running)", "2 targeted = 2 stopped", "quiesced"} {
 		require.Contains(t, out, want)
 	}
 	w.running(dev.Bob, spared)
@@ -138,7 +138,7 @@ func TestKillAllThatIsNotConfirmedEndsWithFourAndItsReceipt(t *testing.T) {
 	w := newTown(t, slow())
 	deaf := w.canary(dev.Alice, nil, map[string]any{"steps": 1000, "step_ms": 50, "deaf_ms": 3000})
 	var r client.Receipt
-	s := w.gavel(dev.Admin, "kill-all", "--reason", "deaf", "--yes", "dev", "--wait", "300ms", "--json")
+	s := w.gavel(dev.Admin, "kill-all", "--reason", "deaf", "--yes", w.fleet.Name(), "--wait", "300ms", "--json")
 	s.fails(codeNotOver, "receipt ")
 	s.into(&r)
 	require.Equal(t, int64(1), r.Tally.Waiting)
@@ -168,7 +168,7 @@ func TestAnOrderIsFollowedWithoutItsEvents(t *testing.T) {
 	defer srv.Close()
 	out := newTTY("")
 	s := outcome(t.Context(), t, Process{In: strings.NewReader(""), Out: out, Err: out},
-		"--url", srv.URL, "--key", dev.Admin, "kill-all", "--reason", "behind a proxy", "--yes", "dev")
+		"--url", srv.URL, "--key", dev.Admin, "kill-all", "--reason", "behind a proxy", "--yes", w.fleet.Name())
 	require.Contains(t, s.ok(), "1 targeted = 1 stopped")
 	require.Contains(t, s.out, "0 of 1 over", "progress is shown")
 	require.NotEmpty(t, swallowed)
@@ -205,7 +205,7 @@ func TestTheAuditIsSearched(t *testing.T) {
 	id := w.canary(dev.Alice, nil, long())
 	began := time.Now().Add(-time.Minute).UTC().Format(time.RFC3339)
 	w.gavel(dev.Alice, "thaw", "--reason", "mine", "--seen", "x").fails(codeRefused)
-	w.gavel(dev.Admin, "kill-all", "--reason", "all of it", "--yes", "dev").ok()
+	w.gavel(dev.Admin, "kill-all", "--reason", "all of it", "--yes", w.fleet.Name()).ok()
 
 	stopped := w.acts("--job", id)
 	require.Len(t, stopped, 1, "the order that stopped a job is found by the job, though it names none")
