@@ -35,9 +35,21 @@ func (f Fleet) On(c redis.UniversalClient) rediskit.Runner {
 // Conns is how many connections two of the three clients may have.
 type Conns struct{ Jobs, Control int }
 
+// ErrLeft is wrapped by [Redis.Connect] when the process was asked to leave before
+// Redis had answered. There was nothing to do, so [Process] takes it for a clean end.
+var ErrLeft = errors.New("asked to leave before redis answered")
+
 // Connect opens the three clients and meets the fleet, waiting for a Redis that
 // is not up yet until ctx ends. One that is unfit is refused at once.
 func (r Redis) Connect(ctx context.Context, name string, conns Conns, lag time.Duration, log *zap.Logger) (Fleet, error) {
+	f, err := r.meet(ctx, name, conns, lag, log)
+	if err != nil && ctx.Err() != nil && !errors.Is(err, rediskit.ErrUnfit) {
+		return f, fmt.Errorf("%w: %w", ErrLeft, err)
+	}
+	return f, err
+}
+
+func (r Redis) meet(ctx context.Context, name string, conns Conns, lag time.Duration, log *zap.Logger) (Fleet, error) {
 	if r.Profile == "" {
 		r.Profile = rediskit.Server
 	}

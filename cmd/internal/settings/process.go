@@ -33,6 +33,9 @@ func Process(stderr io.Writer, run func(ctx context.Context, hurry <-chan struct
 		return 0
 	}
 	_, _ = fmt.Fprintln(stderr, err)
+	if errors.Is(err, ErrLeft) {
+		return 0
+	}
 	var coded interface{ ExitCode() int }
 	if errors.As(err, &coded) {
 		return coded.ExitCode()

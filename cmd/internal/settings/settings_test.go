@@ -11,6 +11,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
 
 	"github.com/rtfm-si/gavel/cmd/internal/dispatcher"
 	"github.com/rtfm-si/gavel/cmd/internal/settings"
@@ -60,6 +61,20 @@ func TestProcessEndsWithTheCodeOfItsError(t *testing.T) {
 		require.Equal(t, err != nil, out.Len() > 0)
 	}
 	require.Zero(t, settings.Process(&bytes.Buffer{}, func(context.Context, <-chan struct{}) error { return settings.ErrHelp }))
+}
+
+// A process that is asked to leave while it still waits for a Redis has nothing to
+// put away: that is a clean end, as a rolling restart in an outage has many.
+func TestWhoIsAskedToLeaveBeforeRedisAnswersEndsCleanly(t *testing.T) {
+	var out bytes.Buffer
+	code := settings.Process(&out, func(ctx context.Context, _ <-chan struct{}) error {
+		require.NoError(t, syscall.Kill(syscall.Getpid(), syscall.SIGTERM))
+		nobody := settings.Redis{Address: settings.Address{URL: "redis://127.0.0.1:1", Fleet: "f"}, Partitions: 1}
+		_, err := nobody.Connect(ctx, "test", settings.Conns{}, 0, zap.NewNop())
+		return err
+	})
+	require.Zero(t, code, out.String())
+	require.Contains(t, out.String(), "asked to leave")
 }
 
 func TestTheFirstSignalEndsTheContextAndTheSecondHurries(t *testing.T) {
