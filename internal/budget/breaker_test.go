@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -96,8 +97,11 @@ func TestARunawayTripsTheBreakerWithinTwoSeconds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var wg sync.WaitGroup
+	var reserved atomic.Int64
 	for range 3 {
-		wg.Go(func() { s.clerk(job.BreakerPark, 20_000).Run(ctx) })
+		k := s.clerk(job.BreakerPark, 20_000)
+		k.Reserved = func(all job.MicroUSD) { reserved.Store(int64(all)) }
+		wg.Go(func() { k.Run(ctx) })
 	}
 	call := func(r runner, name string) error {
 		return b.Reserve(ctx, r.id, r.claim, job.Call{ID: name, Model: "gpt", Max: 1000})
@@ -106,6 +110,7 @@ func TestARunawayTripsTheBreakerWithinTwoSeconds(t *testing.T) {
 		require.NoError(t, call(r, "c1"))
 	}
 	require.Eventually(t, func() bool { return s.state(t).Burn == 20_000 }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return reserved.Load() == 20_000 }, 10*time.Second, 5*time.Millisecond)
 	require.False(t, s.state(t).Tripped, "at the limit, not over it")
 
 	crossed := time.Now()

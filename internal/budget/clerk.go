@@ -37,6 +37,9 @@ type Clerk struct {
 	Stops   Stops
 	Who     []byte
 	Tripped func(mode string)
+	// Reserved is told, whenever all partitions could be read, what is set aside for
+	// calls in flight; nil for nobody.
+	Reserved func(job.MicroUSD)
 	// Every is how often; 0 means 250 ms.
 	Every time.Duration
 	Log   *zap.Logger
@@ -63,7 +66,7 @@ func (k Clerk) Run(ctx context.Context) {
 // once does everything once. What Redis does not take now, the next time takes.
 // after is where each partition's walk over its parked jobs goes on.
 func (k Clerk) once(ctx context.Context, after map[int]string) {
-	burn, whole := job.MicroUSD(0), true
+	burn, reserved, whole := job.MicroUSD(0), job.MicroUSD(0), true
 	for _, p := range k.Books.partitions.All() {
 		b, err := k.Books.Tick(ctx, p, time.Now(), k.Settings)
 		if err != nil {
@@ -71,6 +74,10 @@ func (k Clerk) once(ctx context.Context, after map[int]string) {
 			whole = false
 		}
 		burn += b.PerMinute + b.Reserved
+		reserved += b.Reserved
+	}
+	if whole && k.Reserved != nil {
+		k.Reserved(reserved)
 	}
 	k.guard(ctx, burn, whole)
 	for _, p := range k.Books.partitions.All() {

@@ -196,6 +196,7 @@ type DispatcherMetrics struct {
 	answered       *prometheus.HistogramVec
 	stopped, drill *prometheus.HistogramVec
 	drilled        prometheus.Gauge
+	reserved       prometheus.Gauge
 	trips          *prometheus.CounterVec
 	orphans        prometheus.Counter
 }
@@ -213,9 +214,10 @@ func NewDispatcherMetrics(version string, view func(context.Context) (job.Fleet,
 			killBuckets(), "scope"),
 		drilled: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gavel_drill_last_timestamp_seconds", Help: "When the last drill passed that this dispatcher knows of; 0 for never."}),
 	}
+	m.reserved = prometheus.NewGauge(prometheus.GaugeOpts{Name: "gavel_reserved_usd", Help: "Dollars set aside for calls in flight, as this dispatcher last saw all partitions."})
 	m.orphans = plain("gavel_checkpoint_orphans_total", "States outside Redis that no record named, removed by this dispatcher.")
 	m.trips = counter("gavel_breaker_trips_total", "Trips of the breaker that this dispatcher found first, by mode.", "mode")
-	m.registry.MustRegister(m.orphans, m.trips, m.requests, m.answered, m.stopped, m.drill, m.drilled, &fleetCollector{view: view, gauges: fleetGauges()})
+	m.registry.MustRegister(m.reserved, m.orphans, m.trips, m.requests, m.answered, m.stopped, m.drill, m.drilled, &fleetCollector{view: view, gauges: fleetGauges()})
 	return m
 }
 
@@ -235,6 +237,9 @@ func (m *DispatcherMetrics) Quiesced(scope job.ScopeKind, took time.Duration) {
 
 // Tripped notes a trip of the breaker.
 func (m *DispatcherMetrics) Tripped(mode string) { m.trips.WithLabelValues(mode).Inc() }
+
+// Reserved notes what is set aside for calls in flight.
+func (m *DispatcherMetrics) Reserved(all job.MicroUSD) { m.reserved.Set(float64(all) / 1e6) }
 
 // Swept notes states that no record named and that were removed.
 func (m *DispatcherMetrics) Swept(n int) { m.orphans.Add(float64(n)) }

@@ -41,11 +41,12 @@ func TestADispatcherTellsWhatTheFleetIs(t *testing.T) {
 	m.Stored("get", time.Millisecond, nil)
 	m.Stored("list", time.Second, errors.New("gone"))
 	m.Swept(3)
+	m.Reserved(2_500_000)
 	text := get(t, m.Handler(), "/metrics")
 	for _, line := range []string{
 		`gavel_jobs{state="queued"} 7`, `gavel_jobs{state="killing"} 2`, `gavel_jobs{state="running"} 0`, "gavel_runnable 7",
 		"gavel_road_entries 9", "gavel_road_oldest_seconds 240", "gavel_no_progress 3", "gavel_workers 2", "gavel_workers_silent 1",
-		"gavel_leases 6", "gavel_deaf 1", "gavel_waiting 2", "gavel_frozen 0", "gavel_fleet_seen 1",
+		"gavel_leases 6", "gavel_deaf 1", "gavel_waiting 2", "gavel_frozen 0", "gavel_fleet_seen 1", "gavel_reserved_usd 2.5",
 		`gavel_http_requests_total{method="POST",route="/v1/jobs/{id}/kill",status="200"} 1`,
 		`gavel_http_requests_total{method="any",route="none",status="404"} 1`,
 		`gavel_order_quiesced_seconds_bucket{scope="fleet",le="0.25"} 1`, `gavel_order_quiesced_seconds_bucket{scope="fleet",le="0.1"} 0`,

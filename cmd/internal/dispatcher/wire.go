@@ -99,7 +99,7 @@ func wire(cfg Config, fleet settings.Fleet, outside *checkpoint.Outside, front a
 	if err != nil {
 		return nil, err
 	}
-	p.money = budget.Clerk{Books: books, Settings: limits, Stops: stops{orders}, Who: breaker().Who(), Tripped: p.metrics.Tripped, Log: log}
+	p.money = budget.Clerk{Books: books, Settings: limits, Stops: stops{orders}, Who: breaker().Who(), Tripped: p.metrics.Tripped, Reserved: p.metrics.Reserved, Log: log}
 	waits, err := stream.NewRedis(fleet.On(fleet.Clients.Control), ps, stream.Config{})
 	if err != nil {
 		return nil, err
