@@ -43,7 +43,7 @@ func mutants(ctx context.Context, args []string, out io.Writer) (int, error) {
 		}
 		s := settings{
 			Seed: *seed, For: *long, Pace: 150 * time.Millisecond, Patience: 30 * time.Second, Dispatchers: 2, Workers: 4, Slots: 6, Partitions: 1,
-			Owners: 4, Topology: rig.Single, Only: m.Faults, Bin: filepath.Join(place, "bin"), Dir: filepath.Join(place, time.Now().Format("150405")),
+			Owners: 4, Topology: rig.Single, Losses: m.Losses, Only: m.Faults, Bin: filepath.Join(place, "bin"), Dir: filepath.Join(place, time.Now().Format("150405")),
 		}
 		s.Slots, s.Pace = cmp.Or(m.Slots, s.Slots), cmp.Or(m.Pace, s.Pace)
 		by, err := accuse(ctx, s)

@@ -20,6 +20,8 @@ type Mutant struct {
 	// Pace is how often each owner submits; 0 is the default. A slow one leaves
 	// workers room to take at once what another has lost.
 	Pace time.Duration
+	// Losses says that its faults are of those that may lose something.
+	Losses bool
 }
 
 // All are the mutants.
@@ -100,6 +102,11 @@ func gates() []Mutant {
 			Name: "grant-ignores-freeze", File: "internal/lease/lua/grant.lua",
 			Patch:  []string{"if gate().frozen then", "if gate().frozen and A.worker == '' then"},
 			Caught: []string{"freeze"}, Faults: []string{"freeze-under-load"}, Slots: 2,
+		},
+		{
+			Name: "gone-gate-is-an-open-one", File: "internal/rediskit/lua/gate.lua",
+			Patch:  []string{"'gated') == '1'", "'gated') == 'never'"},
+			Caught: []string{"receipts", "killed", "conservation"}, Faults: []string{"operator-deletes-gate", "kill-storm"}, Losses: true,
 		},
 		{
 			Name: "submit-forgets-its-key", File: "internal/stream/lua/submit.lua",
