@@ -132,15 +132,8 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 
 func fetched(t *testing.T, url string) string {
 	t.Helper()
-	defer http.DefaultClient.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-	require.NoError(t, err)
-	resp, err := http.DefaultClient.Do(req)
-	require.NoError(t, err)
-	defer func() { _ = resp.Body.Close() }()
-	raw, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	return string(raw)
+	_, body := asks(t, http.MethodGet, url, "")
+	return body
 }
 
 // everything is all that a fleet has in Redis, as bytes.

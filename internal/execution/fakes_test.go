@@ -255,6 +255,13 @@ func granted(n byte) job.Granted {
 	}
 }
 
+func grantedMany(n byte) (all []job.Granted) {
+	for i := range n {
+		all = append(all, granted(i))
+	}
+	return all
+}
+
 var errBroken = errors.New("broken")
 
 // obedient runs until it is cancelled.

@@ -175,11 +175,7 @@ func TestAHorizonReachesTheJobsBehindItOnly(t *testing.T) {
 func TestAnOrderOverManyCancelsAtOnceAndConfirmsAFewAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 50
-		var jobs []job.Granted
-		for i := range byte(n) {
-			jobs = append(jobs, granted(i))
-		}
-		f := newFakes(jobs...)
+		f := newFakes(grantedMany(n)...)
 		f.endTakes = time.Millisecond
 		cancelled := make(chan time.Time, n)
 		r := start(t, Config{Slots: n}, f, func(ctx context.Context, _ job.Work, _ job.Runtime) (job.Result, error) {
@@ -208,11 +204,7 @@ func TestAnOrderOverManyCancelsAtOnceAndConfirmsAFewAtATime(t *testing.T) {
 func TestAConfirmationThatIsNotAnsweredDoesNotHoldUpTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 10
-		var jobs []job.Granted
-		for i := range byte(n) {
-			jobs = append(jobs, granted(i))
-		}
-		f := newFakes(jobs...)
+		f := newFakes(grantedMany(n)...)
 		f.onEnd = func(n int) error {
 			if n <= confirmTurns {
 				return job.ErrUnavailable

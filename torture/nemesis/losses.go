@@ -97,11 +97,10 @@ func failover(ctx context.Context, s *Strike) int64 {
 func (s *Strike) down(ctx context.Context, kill bool) int64 {
 	ctx = context.WithoutCancel(ctx)
 	h, n := s.Rig.Redis.High, s.running(ctx)
-	all := h.Masters(ctx)
-	if len(all) == 0 {
+	m, from := s.master(ctx)
+	if m == nil {
 		return 0
 	}
-	m, from := all[s.IntN(len(all))], time.Now().Add(-reach)
 	if kill {
 		m.Kill()
 	} else {
@@ -112,9 +111,7 @@ func (s *Strike) down(ctx context.Context, kill bool) int64 {
 	}
 	pause(ctx, s.between(0, rig.Take))
 	if kill {
-		if err := m.Start(ctx); err != nil {
-			panic(fmt.Sprintf("a node does not come back: %v", err)) // nothing of the run would mean anything
-		}
+		back(ctx, m)
 	} else {
 		_ = m.Signal(syscall.SIGCONT)
 	}
@@ -134,6 +131,23 @@ func replicaAway(ctx context.Context, s *Strike) int64 {
 		panic(err.Error()) // nothing of the run would mean anything
 	}
 	return n
+}
+
+// master is one of the masters, nil when there is none, and since when what it was
+// told may be lost.
+func (s *Strike) master(ctx context.Context) (*rig.Redis, time.Time) {
+	all := s.Rig.Redis.High.Masters(ctx)
+	if len(all) == 0 {
+		return nil, time.Time{}
+	}
+	return all[s.IntN(len(all))], time.Now().Add(-reach)
+}
+
+// back starts a node again that was killed.
+func back(ctx context.Context, n *rig.Redis) {
+	if err := n.Start(ctx); err != nil {
+		panic(fmt.Sprintf("a node does not come back: %v", err)) // nothing of the run would mean anything
+	}
 }
 
 // whole waits until a topology is whole again, and writes down since when what

@@ -24,11 +24,10 @@ func ofSplits() []Nemesis {
 func masterSplit(ctx context.Context, s *Strike) int64 {
 	ctx = context.WithoutCancel(ctx)
 	h := s.Rig.Redis.High
-	all := h.Masters(ctx)
-	if len(all) == 0 {
+	m, from := s.master(ctx)
+	if m == nil {
 		return 0
 	}
-	m, from := all[s.IntN(len(all))], time.Now().Add(-reach)
 	err := h.CutOff(ctx, m)
 	if err == nil {
 		err = h.Another(ctx, m)
@@ -47,11 +46,10 @@ func masterSplit(ctx context.Context, s *Strike) int64 {
 func replicaSplit(ctx context.Context, s *Strike) int64 {
 	ctx = context.WithoutCancel(ctx)
 	h := s.Rig.Redis.High
-	all := h.Masters(ctx)
-	if len(all) == 0 {
+	m, _ := s.master(ctx)
+	if m == nil {
 		return 0
 	}
-	m := all[s.IntN(len(all))]
 	replicas := h.ReplicasOf(ctx, m)
 	if len(replicas) == 0 {
 		return 0
@@ -73,11 +71,10 @@ func replicaSplit(ctx context.Context, s *Strike) int64 {
 func behind(ctx context.Context, s *Strike) int64 {
 	ctx = context.WithoutCancel(ctx)
 	h := s.Rig.Redis.High
-	all := h.Masters(ctx)
-	if len(all) == 0 {
+	m, from := s.master(ctx)
+	if m == nil {
 		return 0
 	}
-	m, from := all[s.IntN(len(all))], time.Now().Add(-reach)
 	replicas := h.ReplicasOf(ctx, m)
 	err := h.CutOff(ctx, m, replicas...)
 	pause(ctx, s.between(200*time.Millisecond, time.Second))
@@ -91,9 +88,7 @@ func behind(ctx context.Context, s *Strike) int64 {
 	}
 	s.rejoin(ctx)
 	pause(ctx, s.between(0, rig.Take))
-	if start := m.Start(ctx); start != nil {
-		panic(fmt.Sprintf("a node does not come back: %v", start)) // nothing of the run would mean anything
-	}
+	back(ctx, m)
 	s.whole(ctx, from)
 	if err != nil {
 		return 0
@@ -114,11 +109,10 @@ func (s *Strike) rejoin(ctx context.Context) int64 {
 func quorumGone(ctx context.Context, s *Strike) int64 {
 	ctx = context.WithoutCancel(ctx)
 	h, n := s.Rig.Redis.High, s.running(ctx)
-	all := h.Masters(ctx)
-	if len(all) == 0 {
+	m, from := s.master(ctx)
+	if m == nil {
 		return 0
 	}
-	m, from := all[s.IntN(len(all))], time.Now().Add(-reach)
 	replicas := h.ReplicasOf(ctx, m)
 	h.Quorum(ctx, true, m)
 	m.Kill()
@@ -132,9 +126,7 @@ func quorumGone(ctx context.Context, s *Strike) int64 {
 	if h.Another(ctx, m) != nil {
 		n = 0
 	}
-	if err := m.Start(ctx); err != nil {
-		panic(fmt.Sprintf("a node does not come back: %v", err)) // nothing of the run would mean anything
-	}
+	back(ctx, m)
 	s.whole(ctx, from)
 	return n
 }
