@@ -9,17 +9,41 @@ import (
 	"github.com/rtfm-si/gavel/internal/clock"
 )
 
-// forget removes what its retention has ended for, a little at a time.
+// forgetChunk is how many jobs are forgotten before others may have Redis.
+const forgetChunk = 200
+
+// forget removes what its retention has ended for.
 func (p *process) forget(ctx context.Context) {
 	clock.Every(ctx, time.Minute, func() {
 		for _, part := range p.fleet.Partitions.All() {
-			if n, err := p.road.Forget(ctx, part, time.Now(), 200); err != nil {
+			n, err := inChunks(ctx, func() (int, error) { return p.road.Forget(ctx, part, time.Now(), forgetChunk) })
+			if err != nil && ctx.Err() == nil {
 				p.log.Warn("retention not applied", zap.Int("partition", part), zap.Error(err))
-			} else if n > 0 {
+			}
+			if n > 0 {
 				p.log.Info("ended jobs forgotten", zap.Int("partition", part), zap.Int("jobs", n))
 			}
 		}
 	})
+}
+
+// inChunks forgets until a chunk is not full, and rests after each as long as it
+// took. A turn of one chunk would make it the most jobs that a fleet may end in a
+// minute: more would stay for ever.
+func inChunks(ctx context.Context, chunk func() (int, error)) (all int, err error) {
+	for ctx.Err() == nil {
+		began := time.Now()
+		n, err := chunk()
+		all += n
+		if err != nil || n < forgetChunk {
+			return all, err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Since(began)):
+		}
+	}
+	return all, nil
 }
 
 // sweepStates removes the states outside Redis that no record names. While a gate
