@@ -28,6 +28,7 @@ func report(s settings, out io.Writer, c *judge.Case, found []judge.Breach) erro
 	w.operations(events)
 	w.faults(events)
 	w.kills(c)
+	w.growth(c.Figures)
 	w.breaches(found)
 	w.line("seed %d · repeat with: torture -replay %s", s.Seed, s.Dir)
 	return w.err
@@ -134,6 +135,33 @@ func (w *page) kills(c *judge.Case) {
 		w.line("moments in which Redis may have lost what it was told: %d; lost then, and promised to nobody: %v", f.Losses, f.Lost)
 	}
 	w.line("with 0 failures in %d kills, fewer than %.2f %% fail, with 95 %% confidence (rule of three)", n, 300/float64(max(n, 1)))
+}
+
+// growth tells how the longest-lived process of each kind grew.
+func (w *page) growth(f judge.Figures) {
+	if len(f.Growth) == 0 {
+		return
+	}
+	w.line("growth of the longest-lived, first → last (max), slope per hour over its second half:")
+	for _, kind := range slices.Sorted(maps.Keys(f.Growth)) {
+		g := f.Growth[kind]
+		var parts []string
+		for _, what := range slices.Sorted(maps.Keys(g.What)) {
+			parts = append(parts, what+" "+grew(what, g.What[what]))
+		}
+		w.line("  %s %s, %s: %s", kind, g.Of, g.For.Round(time.Second), strings.Join(parts, ", "))
+	}
+	if f.Emptied {
+		w.line("  all jobs and orders were forgotten at the end, and their keys counted")
+	}
+}
+
+func grew(what string, g judge.Growth) string {
+	unit, in := "", 1.0
+	if what == "rss" || what == "memory" || what == "heap" {
+		unit, in = " MB", 1<<20
+	}
+	return fmt.Sprintf("%.3g → %.3g (%.3g), %+.1f%s", float64(g.First)/in, float64(g.Last)/in, float64(g.Max)/in, g.PerHour/in, unit)
 }
 
 func quantiles(d []time.Duration) string {

@@ -31,12 +31,17 @@ type settings struct {
 	Only                                    []string
 	Topology, Durability                    string
 	Losses                                  bool
-	Bin, Dir                                string `json:"-"`
+	// Sizes has everybody who has nothing to do looked at, before the load and after.
+	Sizes    bool
+	Bin, Dir string `json:"-"`
 }
 
 // longest is a run in which the judge can tell a clock that jumps by hours from
 // one that goes on.
 const longest = 20 * time.Minute
+
+// calm says that no fault strikes.
+func (s settings) calm() bool { return slices.Equal(s.Only, []string{"none"}) }
 
 // owners are the tenants of the fleet.
 func (s settings) owners() (out []string) {
@@ -48,16 +53,30 @@ func (s settings) owners() (out []string) {
 
 func (s settings) terms() judge.Terms {
 	return judge.Terms{
+		Calm: s.calm(), Spare: s.spare(),
 		Fleet: rig.Name, Partitions: s.Partitions, Permit: rig.PermitAge, Trust: rig.Trust, Take: rig.Take,
 		Leave: rig.Grace + rig.Settle + rig.Patience + time.Second, Slack: 250 * time.Millisecond, Slots: s.Slots, Replicated: s.Durability == "replicated",
 	}
+}
+
+// spare is what processes keep on purpose: to each master eight connections for
+// leases, and for jobs as many as they may have in use at once.
+func (s settings) spare() map[string]judge.Spare {
+	masters := 1
+	if s.Topology == rig.Cluster {
+		masters = 3
+	}
+	of := func(jobs int) judge.Spare {
+		return judge.Spare{Descriptors: int64(masters * (8 + jobs)), Goroutines: 3}
+	}
+	return map[string]judge.Spare{"worker": of(s.Slots + 2*s.Partitions + 2), "dispatcher": of(32)}
 }
 
 func parse(args []string, out io.Writer) (s settings, err error) {
 	f := flag.NewFlagSet("torture", flag.ContinueOnError)
 	f.SetOutput(out)
 	replay := f.String("replay", "", "directory of a run whose seed and schedule to repeat")
-	only := f.String("only", "", "names of the faults that strike, separated by commas; default all")
+	only := f.String("only", "", "names of the faults that strike, separated by commas; default all, and none for a calm run")
 	f.Uint64Var(&s.Seed, "seed", 0, "what everything follows from; 0 draws one")
 	f.DurationVar(&s.For, "for", time.Minute, "how long faults strike")
 	f.DurationVar(&s.Pace, "pace", 250*time.Millisecond, "how often each owner submits")
@@ -70,6 +89,7 @@ func parse(args []string, out io.Writer) (s settings, err error) {
 	f.StringVar(&s.Topology, "topology", rig.Single, "of Redis: single, sentinel or cluster")
 	f.StringVar(&s.Durability, "durability", "local", "what the fleet promises of what it answers, where Redis has replicas: local or replicated")
 	f.BoolVar(&s.Losses, "losses", false, "a single Redis may lose power, and so the last things it was told")
+	f.BoolVar(&s.Sizes, "sizes", true, "look at processes that have nothing to do, before the load and after it, and judge what has grown")
 	f.StringVar(&s.Bin, "bin", "bin", "directory of the binaries dispatcher, worker and gavel")
 	f.StringVar(&s.Dir, "dir", "", "directory for what the run leaves; default is a new temporary one")
 	if err := f.Parse(args); err != nil {
@@ -191,6 +211,9 @@ func torment(ctx context.Context, s settings, out io.Writer) (found []judge.Brea
 		return nil, err
 	}
 	people.Patience = s.Patience
+	if s.Sizes {
+		r.AtRest(ctx, rig.WhenIdle)
+	}
 	var without []string
 	if !r.Clocks {
 		without = append(without, nemesis.WorkerClocks)
@@ -217,12 +240,12 @@ func torment(ctx context.Context, s settings, out io.Writer) (found []judge.Brea
 		return nil, context.Cause(ctx)
 	}
 	storm.Heal(ctx)
-	return settle(ctx, r, people)
+	return settle(ctx, s, r, people)
 }
 
 // settle ends the run: the people finish, the audit is verified, everybody
 // leaves, and Redis is read.
-func settle(ctx context.Context, r *rig.Rig, people *load.Load) (found []judge.Breach, err error) {
+func settle(ctx context.Context, s settings, r *rig.Rig, people *load.Load) (found []judge.Breach, err error) {
 	if err := people.Finish(ctx); err != nil {
 		found = append(found, judge.Breach{Checker: "conservation", Text: err.Error()})
 	}
@@ -234,12 +257,18 @@ func settle(ctx context.Context, r *rig.Rig, people *load.Load) (found []judge.B
 	} else if said, err := r.Verify(ctx); err != nil && !r.Losses && r.Redis.High == nil {
 		found = append(found, judge.Breach{Checker: "audit", Text: "gavel audit verify: " + said})
 	}
-	for _, m := range append(append([]*rig.Member{}, r.Workers...), r.Dispatchers...) {
+	if s.Sizes {
+		r.AtRest(ctx, rig.WhenDone)
+	}
+	for _, m := range r.Members() {
 		m.Term(1, func() bool { return true })
 	}
 	dump, err := r.Redis.Dump(ctx)
 	if err == nil {
 		err = dump.Write(r.Dir)
+	}
+	if err == nil && s.Sizes && s.calm() {
+		err = r.Empty(ctx, judge.Blocks(dump))
 	}
 	return found, err
 }

@@ -24,6 +24,7 @@
 //	residue       nothing is left of what has gone
 //	exits         who was asked to leave left in time and with code 0
 //	answers       no answer is garbled or an internal error
+//	growth        who has nothing left to do has what one has that never had
 //
 // # Slack
 //
@@ -46,4 +47,5 @@
 //	money.go    money, checkpoints
 //	lost.go     what Redis may have lost
 //	left.go     residue, exits, answers
+//	growth.go   growth
 package judge

@@ -21,6 +21,10 @@ type Terms struct {
 	Slots int
 	// Replicated says that what was answered with success is on every replica.
 	Replicated bool
+	// Calm says that no fault struck; Spare is what a process at rest may have, by its
+	// kind, and nobody was looked at where there is none.
+	Calm  bool
+	Spare map[string]Spare
 }
 
 // Breach is a promise that was not kept.
@@ -70,6 +74,10 @@ type Figures struct {
 	// what it is, what was lost then and need not have been kept.
 	Losses int
 	Lost   map[string]int
+	// Growth is how the longest-lived process of each kind grew; Emptied says that
+	// all jobs were forgotten at the end.
+	Growth  map[string]Grown
+	Emptied bool
 }
 
 // New opens the case of a run in a directory.
@@ -120,6 +128,7 @@ func checkers() []checker {
 		{"residue", residue},
 		{"exits", exits},
 		{"answers", answers},
+		{"growth", growth},
 	}
 }
 

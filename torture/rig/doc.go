@@ -22,5 +22,6 @@
 //	witness.go  the outsider
 //	whose.go    which process a connection belongs to
 //	client.go   asking over HTTP, and writing it down
+//	size.go     how large everybody is
 //	stall.go    how long this machine kept even the rig waiting
 package rig

@@ -20,7 +20,9 @@ type Member struct {
 	place  string
 	binary string
 	listen string
-	Link   *Link
+	// private is where operators ask.
+	private string
+	Link    *Link
 
 	mu   sync.Mutex
 	n    int
@@ -34,7 +36,7 @@ func (m *Member) environment(name string) []string {
 	vars := []string{
 		"GAVEL_REDIS_URL=" + m.Link.URL(), "GAVEL_REDIS_PASSWORD_FILE=" + r.Redis.passwordFile(), "GAVEL_FLEET=" + Name, fmt.Sprintf("GAVEL_PARTITIONS=%d", r.Partitions),
 		"GAVEL_LEASE_RENEW=" + Renew.String(), "GAVEL_LEASE_TRUST=" + Trust.String(), "GAVEL_LEASE_TAKE=" + Take.String(),
-		"GAVEL_CANARY=true", "PATH=" + os.Getenv("PATH"), "GORACE=halt_on_error=1",
+		"GAVEL_CANARY=true", "GAVEL_PRIVATE_LISTEN=" + m.private, "PATH=" + os.Getenv("PATH"), "GORACE=halt_on_error=1",
 	}
 	if r.Redis.High != nil {
 		vars = append(vars[2:], r.Redis.High.environment(r.Durability)...)

@@ -59,13 +59,14 @@ type Rig struct {
 	Dispatchers []*Member
 	Workers     []*Member
 
-	ctx   context.Context //nolint:containedctx // the rig's own life
-	stop  context.CancelFunc
-	wg    sync.WaitGroup
-	mu    sync.Mutex
-	logs  []*history.Log
-	bases []string
-	note  *history.Log
+	ctx     context.Context //nolint:containedctx // the rig's own life
+	stop    context.CancelFunc
+	wg      sync.WaitGroup
+	mu      sync.Mutex
+	logs    []*history.Log
+	clients []*Client
+	bases   []string
+	note    *history.Log
 }
 
 func secretOf(who string) string { return "secret-of-" + who }
@@ -101,6 +102,7 @@ func Start(ctx context.Context, cfg Config) (*Rig, error) {
 		err = errors.Join(err, r.join(&r.Workers, fmt.Sprintf("w%d", i+1), "worker"))
 	}
 	r.wg.Go(func() { watchStalls(ctx, r.note) })
+	r.wg.Go(func() { r.watchSizes(ctx) })
 	return r, err
 }
 
@@ -122,7 +124,11 @@ func (r *Rig) Client(proc, who string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newClient(l, secretOf(who), r.bases), nil
+	c := newClient(l, secretOf(who), r.bases)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.clients = append(r.clients, c)
+	return c, nil
 }
 
 func (r *Rig) startWitness() error {
@@ -186,6 +192,9 @@ func (r *Rig) join(to *[]*Member, place, binary string) error {
 		return err
 	}
 	m := &Member{rig: r, place: place, binary: binary, Link: l}
+	if m.private, err = freeAddr(loopback); err != nil {
+		return err
+	}
 	if binary == "dispatcher" {
 		if m.listen, err = freeAddr(loopback); err != nil {
 			return err
@@ -265,7 +274,7 @@ func (r *Rig) Exports() (files []string) {
 func (r *Rig) Close() error {
 	r.stop()
 	r.wg.Wait()
-	for _, m := range append(append([]*Member{}, r.Workers...), r.Dispatchers...) {
+	for _, m := range r.Members() {
 		if p, _ := m.process(); p != nil {
 			p.kill()
 		}
