@@ -213,7 +213,7 @@ fuzz: ## every fuzz target for FUZZ=30s each
 	scripts/fuzz.sh $(FUZZ)
 
 .PHONY: soak
-soak: ## all tests over and over, shuffled, for SOAK=1h
+soak: ## rounds of all tests (SOAK_TESTS=no without) and of torture on every ground in turn, for SOAK=1h, added up
 	@scripts/redis.sh ensure
 	scripts/soak.sh $(SOAK)
 

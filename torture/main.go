@@ -6,6 +6,7 @@
 //	torture -bin DIR -for 8m          a run, judged
 //	torture -replay DIR               the same seed and schedule again
 //	torture judge DIR                 the history of a run, judged again
+//	torture sum DIR...                what several runs did, in one
 //	torture clock DIR                 a worker whose clock can be moved, beside the binaries
 //	torture mutants                   broken builds, each of which must be caught
 //
@@ -14,6 +15,8 @@
 //	main.go    flags
 //	run.go     one run from start to judgement
 //	report.go  what people read
+//	figures.go what machines read: figures.json
+//	sum.go     several runs, added up
 //	mutants.go broken builds
 package main
 

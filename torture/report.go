@@ -1,7 +1,7 @@
 package main
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rtfm-si/gavel/torture/history"
 	"github.com/rtfm-si/gavel/torture/judge"
 	"github.com/rtfm-si/gavel/torture/rig"
 )
@@ -19,19 +18,16 @@ const shown = 5
 
 // report writes what people read.
 func report(s settings, out io.Writer, c *judge.Case, found []judge.Breach) error {
-	events, err := history.Read(s.Dir)
-	if err != nil {
-		return err
-	}
+	f := count(s, c, found)
 	w := &page{out: out}
 	w.line("")
-	w.operations(events)
-	w.faults(events)
+	w.operations(f)
+	w.faults(f)
 	w.kills(c)
 	w.growth(c.Figures)
 	w.breaches(found)
 	w.line("seed %d · repeat with: torture -replay %s", s.Seed, s.Dir)
-	return w.err
+	return errors.Join(w.err, f.write(s.Dir))
 }
 
 type page struct {
@@ -45,72 +41,22 @@ func (w *page) line(format string, args ...any) {
 	}
 }
 
-func (w *page) operations(events []history.Event) {
-	type count struct{ ok, fail, info int }
-	ops := map[string]*count{}
-	all := count{}
-	for _, e := range events {
-		if e.Op == "nemesis" || e.Type == history.Invoke || e.Type == history.Note {
-			continue
-		}
-		if ops[e.Op] == nil {
-			ops[e.Op] = &count{}
-		}
-		switch e.Type {
-		case history.OK:
-			ops[e.Op].ok++
-			all.ok++
-		case history.Fail:
-			ops[e.Op].fail++
-			all.fail++
-		case history.Info:
-			ops[e.Op].info++
-			all.info++
-		}
-	}
-	n := all.ok + all.fail + all.info
-	w.line("operations: %d (%.1f %% with an outcome that nobody knows)", n, 100*float64(all.info)/float64(max(n, 1)))
-	for _, op := range slices.Sorted(maps.Keys(ops)) {
-		w.line("  %-10s %6d ok %6d refused %6d unknown", op, ops[op].ok, ops[op].fail, ops[op].info)
+func (w *page) operations(f figures) {
+	w.line("operations: %d (%.1f %% with an outcome that nobody knows)", f.Operations, 100*float64(f.Unknown)/float64(max(f.Operations, 1)))
+	for _, op := range slices.Sorted(maps.Keys(f.Ops)) {
+		w.line("  %-10s %6d ok %6d refused %6d unknown", op, f.Ops[op].OK, f.Ops[op].Refused, f.Ops[op].Unknown)
 	}
 }
 
-func (w *page) faults(events []history.Event) {
-	type count struct {
-		strikes, bit int
-		bites        int64
-		unit         string
-	}
-	kinds := map[string]*count{}
-	for _, e := range events {
-		if e.Op != "nemesis" || e.Type != history.OK {
-			continue
-		}
-		var a struct {
-			Bites int64
-			Unit  string
-		}
-		if json.Unmarshal(e.Args, &a) != nil {
-			continue
-		}
-		if kinds[e.Class] == nil {
-			kinds[e.Class] = &count{unit: a.Unit}
-		}
-		k := kinds[e.Class]
-		k.strikes++
-		k.bites += max(a.Bites, 0)
-		if a.Bites > 0 {
-			k.bit++
-		}
-	}
+func (w *page) faults(f figures) {
 	w.line("faults:")
-	for _, name := range slices.Sorted(maps.Keys(kinds)) {
-		k := kinds[name]
+	for _, name := range slices.Sorted(maps.Keys(f.Faults)) {
+		k := f.Faults[name]
 		mark := ""
-		if k.bit == 0 {
+		if k.Bit == 0 {
 			mark = "   NEVER BIT"
 		}
-		w.line("  %-28s struck %3d, bit %3d times: %d %s%s", name, k.strikes, k.bit, k.bites, k.unit, mark)
+		w.line("  %-28s struck %3d, bit %3d times: %d %s%s", name, k.Struck, k.Bit, k.Bites, k.Unit, mark)
 	}
 }
 

@@ -149,6 +149,9 @@ func run(ctx context.Context, args []string, out io.Writer) (int, error) {
 	if len(args) > 0 && args[0] == "mutants" {
 		return mutants(ctx, args[1:], out)
 	}
+	if len(args) > 1 && args[0] == "sum" {
+		return sum(args[1:], out)
+	}
 	if len(args) == 2 && args[0] == "clock" {
 		return 0, mutant.Clock(ctx, ".", args[1])
 	}

@@ -88,6 +88,9 @@ func (s span) meets(from, to int64) bool { return s.from <= to && s.to >= from }
 func (c *Case) readNotes() {
 	c.pauses = map[string][]span{}
 	for _, e := range c.events {
+		if e.Op == "nemesis" && e.Class == "redis-clock-jumps" {
+			c.jumps = true
+		}
 		if e.Type != history.Note {
 			continue
 		}
@@ -101,7 +104,7 @@ func (c *Case) readNotes() {
 		case "loss":
 			var a struct{ From, To int64 }
 			_ = json.Unmarshal(e.Args, &a)
-			c.losses = append(c.losses, span{a.From, a.To})
+			c.losses, c.lostAt = append(c.losses, span{a.From, a.To}), append(c.lostAt, e.Mono)
 			c.Figures.Losses++
 		case "gate-deleted":
 			c.regated = true

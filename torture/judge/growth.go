@@ -205,7 +205,7 @@ func (c *Case) emptied() {
 // Growth is how one measure of the longest-lived process of a kind went.
 type Growth struct {
 	First, Last, Max int64
-	// PerHour is the slope over the second half of its life.
+	// PerHour is the slope over the second half of its life, while there was something to do.
 	PerHour float64
 }
 
@@ -253,7 +253,7 @@ func (l life) measure(of func(look) int64) (g Growth, ok bool) {
 			g.First, ok = v, true
 		}
 		g.Last, g.Max = v, max(g.Max, v)
-		if k.at >= l.looks[0].at+l.span()/2 {
+		if k.when == "busy" && k.at >= l.looks[0].at+l.span()/2 {
 			xs, ys = append(xs, time.Duration(k.at).Hours()), append(ys, float64(v))
 		}
 	}

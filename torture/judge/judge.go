@@ -45,11 +45,14 @@ type Case struct {
 	calls  []*call
 	pauses map[string][]span
 	stalls []span
-	losses []span // in which what Redis was told may have been lost
+	losses []span  // in which what Redis was told may have been lost
+	lostAt []int64 // when that was written down, in ns
 	// regated says that somebody deleted a gate and nothing else: nothing of that is
 	// forgiven, but what held there is said again.
 	regated bool
-	issued  map[issuedIn]int
+	// jumps says that Redis's clock was moved, by hours.
+	jumps  bool
+	issued map[issuedIn]int
 
 	// Figures are what the checkers measured on the way.
 	Figures Figures
@@ -68,8 +71,10 @@ type Figures struct {
 	AtWaking int
 	Verdicts map[string]int
 	Outcomes map[string]int
-	Claims   int
-	Stall    time.Duration
+	// Orders are those that Redis had at the end, by their scope.
+	Orders map[string]int
+	Claims int
+	Stall  time.Duration
 	// Losses are the times that Redis may have lost something; Lost counts, by
 	// what it is, what was lost then and need not have been kept.
 	Losses int
@@ -94,13 +99,16 @@ func New(dir string, t Terms, exports []string) (*Case, error) {
 }
 
 func newCase(t Terms, events []history.Event, dump history.Dump, exports []string) *Case {
-	c := &Case{Terms: t, events: events, dump: dump, exports: exports, Figures: Figures{Verdicts: map[string]int{}, Outcomes: map[string]int{}, Lost: map[string]int{}}}
+	c := &Case{Terms: t, events: events, dump: dump, exports: exports, Figures: Figures{Verdicts: map[string]int{}, Outcomes: map[string]int{}, Orders: map[string]int{}, Lost: map[string]int{}}}
 	c.acts = pair(events)
 	c.readNotes()
 	c.readRecords()
 	c.readCalls()
 	return c
 }
+
+// Events are all that there are, in the order of their times.
+func (c *Case) Events() []history.Event { return c.events }
 
 // checker is one way to look at a case.
 type checker struct {

@@ -3,8 +3,6 @@ package judge
 import (
 	"slices"
 	"time"
-
-	"github.com/rtfm-si/gavel/torture/history"
 )
 
 // Where Redis is killed and its file cut, or a replica takes over that was
@@ -60,9 +58,7 @@ func (c *Case) orphaned(r *record) bool {
 // since says whether something may have been lost between two instants of the
 // monotonic clock.
 func (c *Case) since(from, to int64) bool {
-	return slices.ContainsFunc(c.events, func(e history.Event) bool {
-		return e.Type == history.Note && e.Op == "loss" && from <= e.Mono && e.Mono <= to
-	})
+	return slices.ContainsFunc(c.lostAt, func(at int64) bool { return from <= at && at <= to })
 }
 
 // reassert moves the instants of orders that were lost and told to Redis again:

@@ -22,6 +22,10 @@ type record struct {
 	claims    []claim
 	// began and over are when it was submitted and ended.
 	began, over int64
+	// under are the orders over it, once somebody asked.
+	asked   bool
+	under   []*order
+	underAt []int64
 }
 
 // event is a line of a job's own stream.
@@ -134,6 +138,7 @@ func (c *Case) readRecords() {
 	}
 	c.reassert()
 	for _, parts := range c.orders {
+		c.Figures.Orders[parts[0].scope]++
 		slices.SortFunc(parts, func(a, b *order) int { return cmp.Compare(a.partition, b.partition) })
 	}
 }
@@ -155,10 +160,10 @@ func (c *Case) readOrder(at place, h map[string]string) {
 }
 
 // told is an instant that Redis told, had its clock not jumped: it does so by
-// whole hours, and a run is far shorter than one.
+// whole hours, and a run with such jumps is far shorter than one.
 func (c *Case) told(at string) int64 {
 	us, hour := number(at), time.Hour.Microseconds()
-	if us == 0 || len(c.events) == 0 {
+	if us == 0 || !c.jumps {
 		return us
 	}
 	return us - int64(math.Round(float64(us-c.events[0].Wall)/float64(hour)))*hour
@@ -194,14 +199,17 @@ func readClaims(events []event) (out []claim) {
 
 // over returns the orders over a job, each with the instant from which it was.
 func (c *Case) over(r *record) (out []*order, at []int64) {
-	for _, parts := range c.orders {
-		for _, o := range parts {
-			if o.covers(r) {
-				out, at = append(out, o), append(at, o.overAt(r))
+	if !r.asked {
+		r.asked = true
+		for _, parts := range c.orders {
+			for _, o := range parts {
+				if o.covers(r) {
+					r.under, r.underAt = append(r.under, o), append(r.underAt, o.overAt(r))
+				}
 			}
 		}
 	}
-	return out, at
+	return r.under, r.underAt
 }
 
 // sorted are the jobs in the order of their ids, so that reports are alike.

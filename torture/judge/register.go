@@ -33,6 +33,7 @@ func register(c *Case) {
 		}
 		ops[job] = append(ops[job], porcupine.Operation{Input: in, Output: out, Call: a.from, Return: a.to})
 	}
+	under := map[string]int64{} // when the first order over a job had been answered
 	for _, a := range merged(c.acts) {
 		switch a.asked.Op {
 		case "read":
@@ -46,7 +47,7 @@ func register(c *Case) {
 				add(a.asked.Job, a, seen{order: true, unknown: !a.ok()}, a.doc().Verdict)
 			}
 		case "kill-all", "issue":
-			c.eachCovered(a, add)
+			c.eachCovered(a, under, add)
 		}
 	}
 	model := model()
@@ -57,13 +58,14 @@ func register(c *Case) {
 	}
 }
 
-// merged makes one act of the tries of one request.
+// merged makes one act of the tries of one request, of all but paid calls.
 func merged(acts []act) (out []act) {
 	at := map[string]int{}
 	for _, a := range acts {
 		key := a.asked.Idem
 		i, again := at[key]
 		switch {
+		case a.asked.Op == "call":
 		case key == "" || a.asked.Op == "submit":
 			out = append(out, a)
 		case !again:
@@ -80,19 +82,23 @@ func merged(acts []act) (out []act) {
 
 // eachCovered tells every job under an order of it. A selector's order meets
 // its jobs later than it is answered, and so does one in a partition that its
-// answer named as missing.
-func (c *Case) eachCovered(a act, add func(string, act, seen, string)) {
+// answer named as missing. One that was asked for when another had been answered
+// says nothing new of the job, and hundreds of them over thousands of jobs would
+// take hours to judge.
+func (c *Case) eachCovered(a act, under map[string]int64, add func(string, act, seen, string)) {
 	if !a.ok() {
 		return // the final state and the audit know of it
 	}
 	for _, o := range c.orders[a.doc().Order] {
 		for _, r := range c.jobs {
-			if !o.covers(r) {
+			if first, was := under[r.id]; was && a.from > first || !o.covers(r) {
 				continue
 			}
 			b, later := a, o.scope == "selector" || slices.Contains(a.doc().Missing, o.partition)
 			if later {
 				b.to = never
+			} else if first, was := under[r.id]; !was || a.to < first {
+				under[r.id] = a.to
 			}
 			add(r.id, b, seen{order: true, unknown: later}, "")
 		}
