@@ -45,8 +45,9 @@ type Worker struct {
 	Silent float64   `json:"silent_seconds"`
 	Seen   time.Time `json:"seen_at,omitzero"`
 	// NoProgress is how many of its running jobs showed no sign of life for more
-	// than two minutes.
-	NoProgress int `json:"no_progress"`
+	// than two minutes; NoProgressJobs names those that are silent the longest.
+	NoProgress     int      `json:"no_progress"`
+	NoProgressJobs []string `json:"no_progress_jobs,omitzero"`
 	// TrustLeft is for how many seconds it may act on its leases unless it beats
 	// again, LeaseLeft when they may be taken from it.
 	TrustLeft float64 `json:"trust_left_seconds"`

@@ -13,7 +13,9 @@ import (
 // something must be.
 type Selector struct {
 	Owner string `json:"owner,omitempty"`
-	Kind  string `json:"kind,omitempty"`
+	// Submitter is who asked for the job: the owner, or a service on their behalf.
+	Submitter string `json:"submitter,omitempty"`
+	Kind      string `json:"kind,omitempty"`
 	// Model is one that the job's input names, or that a paid call of it asked for.
 	Model  string            `json:"model,omitempty"`
 	Labels map[string]string `json:"labels,omitempty"`

@@ -78,7 +78,8 @@ type Spender struct {
 	Running   int      `json:"running"`
 }
 
-// Spend tells what is being spent, by owner, kind, model, worker or label:KEY.
+// Spend tells what is being spent, by owner, submitter, kind, model, worker,
+// version or label:KEY.
 // Operators and admins see everybody's; an owner sees their own, by owner.
 func (c *Client) Spend(ctx context.Context, by string) (Spend, error) {
 	v := url.Values{}

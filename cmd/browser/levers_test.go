@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp/kb"
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/rtfm-si/gavel/client"
@@ -37,6 +38,43 @@ func (w *town) comesTo(id string, state client.State) client.Job {
 func (p *page) ready() {
 	p.Helper()
 	p.until("document.querySelector('dialog').open && !document.querySelector('#go').disabled")
+}
+
+// A job that says nothing is one of many that run: its worker names it, the list
+// shows it alone, and it can be killed there. What a service asked for is a share
+// of its own.
+func TestAJobWithoutProgressIsNamedAndKilled(t *testing.T) {
+	w := newTown(t, dev.Config{Workers: 1, Slots: 6})
+	ids := w.canaries(w.alice, 3, 500, nil)
+	w.canaries(w.bob, 1, 500, nil)
+	w.running(4)
+	slot := "{" + fleetName + ":0}:"
+	require.NoError(t, w.redis.Client(t).HSet(t.Context(), slot+"worker:w-quiet", "row", `{"slots":4,"running":1,"no_progress":1,"no_progress_jobs":["`+ids[1]+`"]}`).Err())
+	require.NoError(t, w.redis.Client(t).ZAdd(t.Context(), slot+"workers", redis.Z{Score: 1, Member: "w-quiet"}).Err())
+	p := w.open(1440, 900, "light")
+	p.signIn(dev.Admin)
+	p.focus("#show")
+	p.press("N")
+	p.until("document.querySelectorAll('#jobs tbody tr').length === 1 && document.querySelector('#jobs tbody tr').dataset.row === '" + ids[1] + "'")
+	p.click("#by-submitter")
+	p.until("document.querySelectorAll('#top tbody tr').length === 2 && document.querySelector('#top tbody tr').dataset.row === 'alice'")
+	p.shot("no-progress-desktop-light")
+	p.accessible("the jobs without progress")
+	p.click("#jobs tbody tr button")
+	p.dialog("canary of alice")
+	p.enter("#reason", "it says nothing\r")
+	p.noDialog()
+	w.comesTo(ids[1], client.Killed)
+	p.until("document.querySelectorAll('#jobs tbody tr').length === 0")
+
+	p.click("#top tbody tr button")
+	p.dialog("Kill 2 jobs?")
+	p.says("#preview", "submitter alice")
+	p.enter("#reason", "alice's program loops\r")
+	p.noDialog()
+	w.running(1)
+	p.click("#by-version")
+	p.says("#top", "1")
 }
 
 // A block is previewed, set and lifted, by the keyboard alone.

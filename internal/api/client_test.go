@@ -90,7 +90,7 @@ func TestTheClientAndTheDoorUnderstandEachOther(t *testing.T) {
 		Name:    "prod", Partitions: 1, Durability: "local", Gate: fleet.Gate, Workers: fleet.Workers, Jobs: fleet.Jobs, OpenOrders: []string{},
 		At: time.Unix(1_764_000_000, 0).UTC(), NoProgress: 3, QueuedOldest: 240, Reclaimed: 2, ControlLag: 0.08, Redis: 0.0006,
 	}, fleet)
-	require.Equal(t, []client.Worker{{ID: "w1", NoProgress: 3, TrustLeft: 7, LeaseLeft: 12}}, fleet.Workers)
+	require.Equal(t, []client.Worker{{ID: "w1", NoProgress: 3, NoProgressJobs: []string{string(aliceJob)}, TrustLeft: 7, LeaseLeft: 12}}, fleet.Workers)
 	gate, err := admin.Freeze(ctx, "cost", "inc-1")
 	require.NoError(t, err)
 	require.True(t, gate.Frozen)

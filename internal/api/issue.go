@@ -21,16 +21,17 @@ import (
 const previewGood = time.Minute
 
 type selectorView struct {
-	Owner    string            `json:"owner,omitempty"`
-	Kind     string            `json:"kind,omitempty"`
-	Model    string            `json:"model,omitempty" doc:"One that the input names, or that a paid call of the job asked for"`
-	Labels   map[string]string `json:"labels,omitempty" doc:"All of these"`
-	MinAge   int64             `json:"min_age_seconds,omitempty" minimum:"0" maximum:"315360000" doc:"Accepted at least this long before the order was issued"`
-	MinSpend int64             `json:"min_spend_micro_usd,omitempty" minimum:"0" maximum:"1000000000000" doc:"Spent at least this much when the order meets it"`
+	Owner     string            `json:"owner,omitempty"`
+	Submitter string            `json:"submitter,omitempty" doc:"Who asked for the job: the owner, or a service on their behalf"`
+	Kind      string            `json:"kind,omitempty"`
+	Model     string            `json:"model,omitempty" doc:"One that the input names, or that a paid call of the job asked for"`
+	Labels    map[string]string `json:"labels,omitempty" doc:"All of these"`
+	MinAge    int64             `json:"min_age_seconds,omitempty" minimum:"0" maximum:"315360000" doc:"Accepted at least this long before the order was issued"`
+	MinSpend  int64             `json:"min_spend_micro_usd,omitempty" minimum:"0" maximum:"1000000000000" doc:"Spent at least this much when the order meets it"`
 }
 
 func viewSelector(s job.Selector) *selectorView {
-	return &selectorView{s.Owner, s.Kind, s.Model, s.Labels, int64(s.MinAge / time.Second), int64(s.MinSpend)}
+	return &selectorView{s.Owner, s.Submitter, s.Kind, s.Model, s.Labels, int64(s.MinAge / time.Second), int64(s.MinSpend)}
 }
 
 // selector is a selector as it was sent: it is decoded as strictly as a body,
@@ -203,7 +204,7 @@ func (s selector) read() (job.Selector, error) {
 	if v.MinAge < 0 || v.MinAge > int64(job.MaxAge/time.Second) {
 		return job.Selector{}, invalid(fmt.Sprintf("min_age_seconds is %d; want 0 to %d.", v.MinAge, int64(job.MaxAge/time.Second)))
 	}
-	out := job.Selector{Owner: v.Owner, Kind: v.Kind, Model: v.Model, Labels: v.Labels, MinAge: time.Duration(v.MinAge) * time.Second, MinSpend: job.MicroUSD(v.MinSpend)}
+	out := job.Selector{Owner: v.Owner, Submitter: v.Submitter, Kind: v.Kind, Model: v.Model, Labels: v.Labels, MinAge: time.Duration(v.MinAge) * time.Second, MinSpend: job.MicroUSD(v.MinSpend)}
 	if err := out.Check(); err != nil {
 		return job.Selector{}, fmt.Errorf("selector: %w", err)
 	}

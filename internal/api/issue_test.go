@@ -30,7 +30,7 @@ func issueWith(scope, token string) call {
 }
 
 const (
-	bySelector = `"scope":"selector","selector":{"kind":"deliberation","labels":{"team":"red"},"min_spend_micro_usd":5}`
+	bySelector = `"scope":"selector","selector":{"submitter":"svc","kind":"deliberation","labels":{"team":"red"},"min_spend_micro_usd":5}`
 	byOwner    = `"scope":"owner","owner":"acme"`
 	byFleet    = `"scope":"fleet"`
 )
@@ -38,7 +38,7 @@ const (
 func TestAPreviewCountsAndChangesNothing(t *testing.T) {
 	w := newWorld()
 	rec := as(post("/v1/orders/preview", "{"+bySelector+"}"), "admin").on(open(t, w))
-	require.JSONEq(t, fmt.Sprintf(`{"scope":{"kind":"selector","selector":{"kind":"deliberation","labels":{"team":"red"},"min_spend_micro_usd":5}},
+	require.JSONEq(t, fmt.Sprintf(`{"scope":{"kind":"selector","selector":{"submitter":"svc","kind":"deliberation","labels":{"team":"red"},"min_spend_micro_usd":5}},
 		"jobs":7,"spent_micro_usd":1000000,"micro_usd_per_minute":50,"owners":1,
 		"by_owner":[{"name":"acme","jobs":7,"spent_micro_usd":1000000,"micro_usd_per_minute":50}],
 		"by_kind":[{"name":"deliberation","jobs":7,"spent_micro_usd":0,"micro_usd_per_minute":0}],
@@ -46,7 +46,7 @@ func TestAPreviewCountsAndChangesNothing(t *testing.T) {
 		"covered_before":2,"token":%q,"expires_at":"2026-11-23T12:01:00Z"}`, fieldsOf(t, rec)["token"]), rec.Body.String())
 	require.Empty(t, w.kills)
 	require.Empty(t, w.denials)
-	require.Equal(t, job.Selector{Kind: "deliberation", Labels: map[string]string{"team": "red"}, MinSpend: 5}, *w.previews[0].Scope().Selector)
+	require.Equal(t, job.Selector{Submitter: "svc", Kind: "deliberation", Labels: map[string]string{"team": "red"}, MinSpend: 5}, *w.previews[0].Scope().Selector)
 }
 
 func TestAnOrderIsIssuedOnTheStrengthOfItsPreview(t *testing.T) {

@@ -3,7 +3,9 @@ package api
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,7 +102,7 @@ func (d *Door) mountSpend(h huma.API) {
 }
 
 type spendQuery struct {
-	By  string `query:"by" default:"owner" doc:"owner, kind, model, worker or label:KEY"`
+	By  string `query:"by" default:"owner" doc:"owner, submitter, kind, model, worker, version or label:KEY; version is that of the workers, and (gone) are those that have left"`
 	Top int    `query:"top" minimum:"1" maximum:"200" default:"20" doc:"How many names at most"`
 }
 
@@ -116,22 +118,66 @@ func (d *Door) spend(ctx context.Context, in *spendQuery) (*answer[spendView], e
 	if q.Owner != "" {
 		q.By, q.Label, by = job.ByOwner, "", job.ByOwner
 	}
-	s, err := d.cfg.Books.Spend(ctx, q)
+	s, err := d.spendBy(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("spend: %w", err)
 	}
 	return &answer[spendView]{viewSpend(s, by)}, nil
 }
 
+// spendBy asks the books, which know what each worker's jobs cost, but not what
+// it runs: that is in the workers' table.
+func (d *Door) spendBy(ctx context.Context, q job.SpendQuery) (job.Spend, error) {
+	if q.By != job.ByVersion {
+		return d.cfg.Books.Spend(ctx, q)
+	}
+	f, err := d.cfg.Fleet.View(ctx)
+	if err != nil {
+		return job.Spend{}, err
+	}
+	top := q.Top
+	q.By, q.Top = job.ByWorker, math.MaxInt32
+	s, err := d.cfg.Books.Spend(ctx, q)
+	s.By, s.Top = job.ByVersion, byVersion(s.Top, f.Workers)
+	s.Top = s.Top[:min(len(s.Top), top)]
+	return s, err
+}
+
+// byVersion adds up what workers spend by what they run, the dearest first.
+func byVersion(workers []job.Spender, table []job.WorkerView) (out []job.Spender) {
+	runs := map[string]string{}
+	for _, w := range table {
+		runs[w.ID] = w.Version
+	}
+	at := map[string]int{}
+	for _, w := range workers {
+		version, ok := runs[w.Name]
+		if !ok {
+			version = "(gone)"
+		}
+		i, ok := at[version]
+		if !ok {
+			i, at[version] = len(out), len(out)
+			out = append(out, job.Spender{Name: version})
+		}
+		out[i].PerMinute += w.PerMinute
+		out[i].LastFive += w.LastFive
+		out[i].Today += w.Today
+		out[i].Running += w.Running
+	}
+	slices.SortFunc(out, job.Spender.Compare)
+	return out
+}
+
 func (in *spendQuery) query() (job.SpendQuery, error) {
 	q := job.SpendQuery{By: in.By, Top: in.Top}
 	switch in.By {
-	case job.ByOwner, job.ByKind, job.ByModel, job.ByWorker:
+	case job.ByOwner, job.BySubmitter, job.ByKind, job.ByModel, job.ByWorker, job.ByVersion:
 		return q, nil
 	}
 	key, ok := strings.CutPrefix(in.By, job.ByLabel+":")
 	if !ok {
-		return q, invalid("by is owner, kind, model, worker or label:KEY.")
+		return q, invalid("by is owner, submitter, kind, model, worker, version or label:KEY.")
 	}
 	q.By, q.Label = job.ByLabel, key
 	return q, job.CheckName("the label's key", key, job.MaxLabelKey)

@@ -32,6 +32,26 @@ func TestAnOwnerIsToldTheirOwnSpendAlone(t *testing.T) {
 	require.Equal(t, []job.SpendQuery{{Owner: "acme", By: "owner", Top: 20}, {By: "model", Top: 3}}, w.spends)
 }
 
+// What a deploy made dearer shows as its version's share.
+func TestSpendByVersionIsThatOfTheWorkersThatRunIt(t *testing.T) {
+	w := newWorld()
+	w.workers = []job.WorkerView{{ID: "w2", Version: "v1"}, {ID: "w3", Version: "v2"}, {ID: "w4", Version: "v2"}}
+	w.tops = []job.Spender{
+		{Name: "w2", PerMinute: 1000, LastFive: 50, Today: 500, Running: 1},
+		{Name: "w3", PerMinute: 900, LastFive: 40, Today: 40, Running: 2},
+		{Name: "w4", PerMinute: 800, LastFive: 30, Today: 30, Running: 3},
+	}
+	rec := call{method: "GET", path: "/v1/spend?by=version&top=3", as: "operator"}.on(open(t, w))
+	f := fieldsOf(t, rec)
+	require.Equal(t, "version", f["by"])
+	require.Equal(t, []any{
+		map[string]any{"name": "v2", "micro_usd_per_minute": 1700.0, "last_5m_micro_usd": 70.0, "today_micro_usd": 70.0, "running": 5.0},
+		map[string]any{"name": "v1", "micro_usd_per_minute": 1000.0, "last_5m_micro_usd": 50.0, "today_micro_usd": 500.0, "running": 1.0},
+		map[string]any{"name": "(gone)", "micro_usd_per_minute": 600.0, "last_5m_micro_usd": 3000.0, "today_micro_usd": 5000.0, "running": 2.0},
+	}, f["top"], "the dearest first, those of one version together, and no more than asked for")
+	require.Equal(t, job.ByWorker, w.spends[0].By)
+}
+
 func TestSpendByNothingThatExistsIsRefused(t *testing.T) {
 	for _, by := range []string{"colour", "label", "label:", "label:a%20b", "owner:acme"} {
 		w := newWorld()

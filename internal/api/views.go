@@ -247,9 +247,10 @@ type workerView struct {
 	Silent    float64    `json:"silent_seconds" doc:"How long this dispatcher has watched its beat stand still"`
 	SeenAt    *time.Time `json:"seen_at,omitempty" doc:"The worker's own clock at its last beat"`
 
-	NoProgress int     `json:"no_progress" doc:"Running jobs without a sign of life for more than two minutes"`
-	TrustLeft  float64 `json:"trust_left_seconds" doc:"How long it may act on its leases unless it beats again, as far as this dispatcher has watched"`
-	LeaseLeft  float64 `json:"lease_left_seconds" doc:"When its jobs may be taken or fenced unless it beats again"`
+	NoProgress     int      `json:"no_progress" doc:"Running jobs without a sign of life for more than two minutes"`
+	NoProgressJobs []string `json:"no_progress_jobs,omitempty" doc:"Those of them that are silent the longest, at most 20"`
+	TrustLeft      float64  `json:"trust_left_seconds" doc:"How long it may act on its leases unless it beats again, as far as this dispatcher has watched"`
+	LeaseLeft      float64  `json:"lease_left_seconds" doc:"When its jobs may be taken or fenced unless it beats again"`
 
 	Checkpoints string `json:"checkpoints,omitempty" doc:"Where it keeps the states of jobs"`
 	Elsewhere   bool   `json:"checkpoints_elsewhere,omitempty" doc:"That is another store than the one the dispatcher that answers looks in: what one keeps the other does not find"`
@@ -295,7 +296,7 @@ func viewFleet(f job.Fleet) fleetView {
 	for _, w := range f.Workers {
 		v.Workers = append(v.Workers, workerView{
 			w.ID, w.Host, w.Version, w.Slots, w.Running, w.Deaf, texts(w.DeafJobs), w.Draining, w.Lost, at(w.StartedAt), w.Silent.Seconds(), at(w.SeenAt),
-			w.NoProgress, w.TrustLeft.Seconds(), w.LeaseLeft.Seconds(), w.Store, w.Elsewhere,
+			w.NoProgress, texts(w.NoProgressJobs), w.TrustLeft.Seconds(), w.LeaseLeft.Seconds(), w.Store, w.Elsewhere,
 		})
 	}
 	for _, l := range f.Losses {

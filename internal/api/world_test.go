@@ -73,6 +73,8 @@ type world struct {
 	blockErr  error
 	answers   []job.Answering
 	spends    []job.SpendQuery
+	tops      []job.Spender
+	workers   []job.WorkerView
 	made      []access.Key
 	revoked   []string
 	raises    []job.MicroUSD
@@ -379,7 +381,7 @@ func (f fakeBooks) Spend(_ context.Context, q job.SpendQuery) (job.Spend, error)
 		Window:  job.Window{Cap: new(job.MicroUSD(8000)), Spent: 5000, Reserved: 61, Length: 24 * time.Hour, Ends: noon.Add(12 * time.Hour)},
 		Breaker: job.Breaker{Mode: "freeze", Limit: new(job.MicroUSD(500)), Burn: 661, Tripped: true, TrippedAt: noon, Reason: "it burns"},
 		Minutes: []job.Minute{{At: noon, Spent: 600}},
-		Top:     []job.Spender{{Name: "acme", PerMinute: 600, LastFive: 3000, Today: 5000, Running: 2}},
+		Top:     append([]job.Spender{{Name: "acme", PerMinute: 600, LastFive: 3000, Today: 5000, Running: 2}}, f.tops...),
 	}, f.fail
 }
 
@@ -408,7 +410,7 @@ func (f fakeFleet) View(context.Context) (job.Fleet, error) {
 		Losses:  f.losses,
 		Missing: f.missing,
 		Breaker: job.Breaker{Mode: "park", Limit: new(job.MicroUSD(500)), Burn: 9},
-		Workers: []job.WorkerView{{ID: "w1", NoProgress: 3, TrustLeft: 7 * time.Second, LeaseLeft: 12 * time.Second}},
+		Workers: append([]job.WorkerView{{ID: "w1", NoProgress: 3, NoProgressJobs: []job.ID{aliceJob}, TrustLeft: 7 * time.Second, LeaseLeft: 12 * time.Second}}, f.workers...),
 	}, f.fail
 }
 

@@ -55,9 +55,7 @@ func (b *Redis) Spend(ctx context.Context, q job.SpendQuery) (job.Spend, error) 
 	for _, t := range tops {
 		out.Top = append(out.Top, *t)
 	}
-	slices.SortFunc(out.Top, func(x, y job.Spender) int {
-		return cmp.Or(cmp.Compare(y.PerMinute, x.PerMinute), cmp.Compare(y.LastFive, x.LastFive), cmp.Compare(y.Today, x.Today), strings.Compare(x.Name, y.Name))
-	})
+	slices.SortFunc(out.Top, job.Spender.Compare)
 	out.Top = out.Top[:min(len(out.Top), cmp.Or(q.Top, topNames))]
 	return out, nil
 }

@@ -31,7 +31,7 @@ func running(t *testing.T, b *Redis, owner string, budget job.MicroUSD, labels s
 	require.NoError(t, err)
 	slot := b.partitions.Slot(p)
 	require.NoError(t, b.run.Client.HSet(t.Context(), slot.Of("job", string(id)), "id", string(id), "state", "running", "owner", owner,
-		"kind", "deliberation", "seq", 1, "worker", "w1", "epoch", "1.a", "budget", int64(budget), "spent", 0, "reserved", 0, "labels", labels).Err())
+		"submitter", "svc", "kind", "deliberation", "seq", 1, "worker", "w1", "epoch", "1.a", "budget", int64(budget), "spent", 0, "reserved", 0, "labels", labels).Err())
 	require.NoError(t, b.run.Client.ZAdd(t.Context(), slot.Of("leases"), redisZ(string(id))).Err())
 	return id, job.Claim{Worker: "w1", Epoch: "1.a"}
 }
@@ -92,6 +92,7 @@ func TestSpendIsToldByEveryDimension(t *testing.T) {
 
 			for q, want := range map[job.SpendQuery]job.Spender{
 				{By: job.ByKind}:                  {Name: "deliberation", PerMinute: 57, LastFive: 147, Today: 697, Running: 2},
+				{By: job.BySubmitter}:             {Name: "svc", PerMinute: 57, LastFive: 147, Today: 697, Running: 2},
 				{By: job.ByWorker}:                {Name: "w1", PerMinute: 57, LastFive: 147, Today: 697, Running: 2},
 				{By: job.ByModel}:                 {Name: "gpt", PerMinute: 57, LastFive: 147, Today: 697},
 				{By: job.ByLabel, Label: "batch"}: {Name: "nightly", PerMinute: 7, LastFive: 47, Today: 597, Running: 1},

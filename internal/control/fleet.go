@@ -62,17 +62,19 @@ type row struct {
 	Deaf    int    `json:"deaf"`
 	// DeafJobs names some of the deaf.
 	DeafJobs []job.ID `json:"deaf_jobs"`
-	// NoProgress, Reclaimed and Lag are counted by the worker itself.
-	NoProgress int    `json:"no_progress"`
-	Reclaimed  int64  `json:"reclaimed"`
-	Lag        int64  `json:"lag"`
-	Trust      int64  `json:"trust"`
-	Lost       bool   `json:"lost"`
-	Drain      bool   `json:"draining"`
-	Started    int64  `json:"started"`
-	At         int64  `json:"at"`
-	Store      string `json:"store"`
-	Mark       string `json:"store_mark"`
+	// NoProgress, Reclaimed and Lag are counted by the worker itself;
+	// NoProgressJobs names those that are silent the longest.
+	NoProgress     int      `json:"no_progress"`
+	NoProgressJobs []job.ID `json:"no_progress_jobs"`
+	Reclaimed      int64    `json:"reclaimed"`
+	Lag            int64    `json:"lag"`
+	Trust          int64    `json:"trust"`
+	Lost           bool     `json:"lost"`
+	Drain          bool     `json:"draining"`
+	Started        int64    `json:"started"`
+	At             int64    `json:"at"`
+	Store          string   `json:"store"`
+	Mark           string   `json:"store_mark"`
 }
 
 // View is the fleet as it is now. A worker takes from every partition, so it is
@@ -171,7 +173,7 @@ func (r workerRow) view(silent, take time.Duration, own job.Store) job.WorkerVie
 	return job.WorkerView{
 		ID: r.id, Host: w.Host, Version: w.Version, Slots: w.Slots, Running: w.Running, Deaf: w.Deaf, DeafJobs: w.DeafJobs,
 		Draining: w.Drain, Lost: w.Lost, StartedAt: micros(w.Started), SeenAt: micros(w.At), Silent: silent,
-		NoProgress: w.NoProgress, Reclaimed: w.Reclaimed, ControlLag: time.Duration(w.Lag) * time.Microsecond,
+		NoProgress: w.NoProgress, NoProgressJobs: w.NoProgressJobs, Reclaimed: w.Reclaimed, ControlLag: time.Duration(w.Lag) * time.Microsecond,
 		TrustLeft: max(0, time.Duration(w.Trust)*time.Microsecond-silent), LeaseLeft: max(0, take-silent),
 		Store: w.Store, Elsewhere: own.Other(job.Store{Place: w.Store, Mark: w.Mark}),
 	}

@@ -18,12 +18,13 @@ import (
 // criteria is a selector as scripts read it: texts only, for Lua's numbers are
 // doubles. Before is the moment that a minimum age meant.
 type criteria struct {
-	Owner  string            `json:"owner"`
-	Kind   string            `json:"kind"`
-	Model  string            `json:"model"`
-	Labels map[string]string `json:"labels"`
-	Before string            `json:"before"`
-	Spend  string            `json:"spend"`
+	Owner     string            `json:"owner"`
+	Submitter string            `json:"submitter"`
+	Kind      string            `json:"kind"`
+	Model     string            `json:"model"`
+	Labels    map[string]string `json:"labels"`
+	Before    string            `json:"before"`
+	Spend     string            `json:"spend"`
 	// MinAge is for people to read back.
 	MinAge time.Duration `json:"min_age"`
 }
@@ -32,7 +33,7 @@ type criteria struct {
 func criteriaOf(s *job.Selector, now time.Time) (string, error) {
 	c := criteria{Labels: map[string]string{}}
 	if s != nil {
-		c.Owner, c.Kind, c.Model, c.MinAge = s.Owner, s.Kind, s.Model, s.MinAge
+		c.Owner, c.Submitter, c.Kind, c.Model, c.MinAge = s.Owner, s.Submitter, s.Kind, s.Model, s.MinAge
 		if len(s.Labels) > 0 {
 			c.Labels = s.Labels
 		}
@@ -59,7 +60,7 @@ func selectorFrom(text string) *job.Selector {
 	if json.Unmarshal([]byte(text), &c) != nil {
 		return &job.Selector{}
 	}
-	s := &job.Selector{Owner: c.Owner, Kind: c.Kind, Model: c.Model, MinAge: c.MinAge, MinSpend: job.MicroUSD(rediskit.Number(c.Spend))}
+	s := &job.Selector{Owner: c.Owner, Submitter: c.Submitter, Kind: c.Kind, Model: c.Model, MinAge: c.MinAge, MinSpend: job.MicroUSD(rediskit.Number(c.Spend))}
 	if len(c.Labels) > 0 {
 		s.Labels = c.Labels
 	}

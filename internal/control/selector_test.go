@@ -59,7 +59,7 @@ func TestASelectorOrderEndsWhatItAsksForAndNothingElse(t *testing.T) {
 // Each criterion alone, and all of them together.
 func TestEveryCriterionCounts(t *testing.T) {
 	inFleets(t, func(t *testing.T, f *fleet) {
-		all := job.Selector{Owner: "ann", Kind: "talk", Model: "gpt-5", Labels: map[string]string{"team": "red"}, MinAge: time.Hour, MinSpend: 40}
+		all := job.Selector{Owner: "ann", Submitter: "svc", Kind: "talk", Model: "gpt-5", Labels: map[string]string{"team": "red"}, MinAge: time.Hour, MinSpend: 40}
 		meant := f.mustSubmit(t, "ann", "talk", `{"team":"red","tier":"1"}`)
 		held := f.mustGrant(t, "n1")
 		require.Len(t, held, 1)
@@ -72,6 +72,7 @@ func TestEveryCriterionCounts(t *testing.T) {
 			require.NoError(t, f.client.HSet(t.Context(), f.ps.Slot(meant.Partition()).Of("job", string(meant)), field, value).Err())
 		}
 		set("spent", 40)
+		set("submitter", "svc")
 		set("created_at", rediskit.Micros(time.Now().Add(-2*time.Hour)))
 		counts := func(s job.Selector) int64 {
 			p, err := f.Preview(t.Context(), permit(t, access.KillSelector, access.Selected(s)))
@@ -80,12 +81,13 @@ func TestEveryCriterionCounts(t *testing.T) {
 		}
 		require.Equal(t, int64(1), counts(all))
 		for name, change := range map[string]func(s *job.Selector){
-			"owner": func(s *job.Selector) { s.Owner = "bob" },
-			"kind":  func(s *job.Selector) { s.Kind = "walk" },
-			"model": func(s *job.Selector) { s.Model = "gpt" },
-			"label": func(s *job.Selector) { s.Labels = map[string]string{"team": "red", "tier": "2"} },
-			"age":   func(s *job.Selector) { s.MinAge = 3 * time.Hour },
-			"spend": func(s *job.Selector) { s.MinSpend = 41 },
+			"owner":     func(s *job.Selector) { s.Owner = "bob" },
+			"submitter": func(s *job.Selector) { s.Submitter = "ann" },
+			"kind":      func(s *job.Selector) { s.Kind = "walk" },
+			"model":     func(s *job.Selector) { s.Model = "gpt" },
+			"label":     func(s *job.Selector) { s.Labels = map[string]string{"team": "red", "tier": "2"} },
+			"age":       func(s *job.Selector) { s.MinAge = 3 * time.Hour },
+			"spend":     func(s *job.Selector) { s.MinSpend = 41 },
 		} {
 			s := all
 			change(&s)
@@ -93,7 +95,7 @@ func TestEveryCriterionCounts(t *testing.T) {
 			require.NotEqual(t, all.String(), s.String(), name)
 		}
 		for name, s := range map[string]job.Selector{
-			"owner": {Owner: all.Owner}, "kind": {Kind: all.Kind}, "model": {Model: all.Model}, "label": {Labels: all.Labels},
+			"owner": {Owner: all.Owner}, "submitter": {Submitter: all.Submitter}, "kind": {Kind: all.Kind}, "model": {Model: all.Model}, "label": {Labels: all.Labels},
 			"age": {MinAge: all.MinAge}, "spend": {MinSpend: all.MinSpend},
 		} {
 			require.Equal(t, int64(1), counts(s), name)

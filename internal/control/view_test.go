@@ -2,6 +2,7 @@ package control
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -26,7 +27,7 @@ func TestTheViewSaysHowTheFleetIs(t *testing.T) {
 	require.NoError(t, f.client.Do(ctx, "XADD", slot.Of("road"), old, "job", "x").Err())
 	f.mustSubmit(t, "ann", "talk", "{}")
 	for worker, row := range map[string]string{
-		"w1": `{"no_progress":3,"reclaimed":2,"lag":80000,"trust":10000000}`,
+		"w1": `{"no_progress":3,"no_progress_jobs":["J1","J2"],"reclaimed":2,"lag":80000,"trust":10000000}`,
 		"w2": `{"no_progress":1,"reclaimed":1,"lag":20000,"trust":10000000}`,
 	} {
 		require.NoError(t, f.client.ZAdd(ctx, slot.Of("workers"), redis.Z{Score: 1, Member: worker}).Err())
@@ -41,6 +42,7 @@ func TestTheViewSaysHowTheFleetIs(t *testing.T) {
 	require.GreaterOrEqual(t, view.QueuedOldest, 4*time.Minute)
 	require.Less(t, view.QueuedOldest, 10*time.Minute)
 	require.Equal(t, int64(1), view.Jobs[job.Queued])
+	require.Equal(t, []job.ID{"J1", "J2"}, view.Workers[slices.IndexFunc(view.Workers, func(w job.WorkerView) bool { return w.ID == "w1" })].NoProgressJobs)
 	for _, w := range view.Workers {
 		require.LessOrEqual(t, w.TrustLeft, 10*time.Second)
 		require.Equal(t, 5*time.Second, w.LeaseLeft-w.TrustLeft, "T is 15 s, S is 10 s")

@@ -1,10 +1,12 @@
 package execution
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	randv2 "math/rand/v2"
 	"slices"
 	"sync"
@@ -54,13 +56,18 @@ type Status struct {
 	// DeafJobs names the deaf, at most [MaxDeafJobs].
 	DeafJobs []job.ID
 	// NoProgress is how many of the running show no sign of life for longer than
-	// Config.Quiet.
-	NoProgress int
-	Draining   bool
+	// Config.Quiet; NoProgressJobs names those that are silent the longest, at most
+	// [MaxSilentJobs].
+	NoProgress     int
+	NoProgressJobs []job.ID
+	Draining       bool
 }
 
-// MaxDeafJobs bounds what a worker writes of itself at each beat.
-const MaxDeafJobs = 100
+// These bound what a worker writes of itself at each beat.
+const (
+	MaxDeafJobs   = 100
+	MaxSilentJobs = 20
+)
 
 // ErrDeaf is returned by [Worker.Run] when killed work ignored its context for
 // longer than KillPatience. The process must exit: only that stops the work.
@@ -135,9 +142,10 @@ func (w *Worker) Status() Status {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := Status{Slots: w.cfg.Slots, Running: len(w.live), Draining: w.leaving}
+	silent := map[job.ID]time.Duration{}
 	for id, r := range w.live {
-		if r.silentFor() > w.cfg.Quiet {
-			s.NoProgress++
+		if d := r.silentFor(); d > w.cfg.Quiet {
+			silent[id] = d
 		}
 		if !r.isDeaf() {
 			continue
@@ -148,6 +156,10 @@ func (w *Worker) Status() Status {
 		}
 	}
 	slices.Sort(s.DeafJobs)
+	s.NoProgress, s.NoProgressJobs = len(silent), slices.SortedFunc(maps.Keys(silent), func(a, b job.ID) int {
+		return cmp.Or(cmp.Compare(silent[b], silent[a]), cmp.Compare(a, b))
+	})
+	s.NoProgressJobs = s.NoProgressJobs[:min(s.NoProgress, MaxSilentJobs)]
 	return s
 }
 

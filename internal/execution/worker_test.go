@@ -277,13 +277,17 @@ func TestKilledWorkKeepsItsSlotUntilItReturns(t *testing.T) {
 	})
 }
 
-func TestJobsWithoutASignOfLifeAreCounted(t *testing.T) {
+func TestJobsWithoutASignOfLifeAreCountedAndNamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFakes(granted(1), granted(2))
-		r := start(t, Config{Quiet: 2 * time.Minute}, f, func(ctx context.Context, w job.Work, rt job.Runtime) (job.Result, error) {
+		f := newFakes(granted(1), granted(2), granted(3))
+		r := start(t, Config{Quiet: 2 * time.Minute, Slots: 3}, f, func(ctx context.Context, w job.Work, rt job.Runtime) (job.Result, error) {
 			for w.ID == id(1) && ctx.Err() == nil {
 				rt.Progress()
 				pause(ctx, time.Minute)
+			}
+			if w.ID == id(2) {
+				pause(ctx, 30*time.Second)
+				rt.Progress()
 			}
 			<-ctx.Done()
 			return nil, context.Cause(ctx)
@@ -291,7 +295,8 @@ func TestJobsWithoutASignOfLifeAreCounted(t *testing.T) {
 		synctest.Wait()
 		require.Zero(t, r.Status().NoProgress, "a job that has just begun")
 		time.Sleep(3 * time.Minute)
-		require.Equal(t, 1, r.Status().NoProgress, "the silent one alone")
+		require.Equal(t, 2, r.Status().NoProgress, "the silent ones alone")
+		require.Equal(t, []job.ID{id(3), id(2)}, r.Status().NoProgressJobs, "the longest silent first")
 		require.NoError(t, r.stop())
 	})
 }

@@ -13,7 +13,10 @@ import (
 // hold; what is zero does not count.
 type Selector struct {
 	Owner string
-	Kind  string
+	// Submitter is who asked for the job: a service that runs wild does so for many
+	// owners.
+	Submitter string
+	Kind      string
 	// Labels must all be on the job, with these values.
 	Labels map[string]string
 	// Model is one that the job's input names, or that a paid call of it asked for.
@@ -35,10 +38,10 @@ const (
 // Check refuses a selector that selects by nothing, for that is the whole
 // fleet, and one that names what no job can have.
 func (s Selector) Check() error {
-	if s.Owner == "" && s.Kind == "" && s.Model == "" && len(s.Labels) == 0 && s.MinAge == 0 && s.MinSpend == 0 {
+	if s.Owner == "" && s.Submitter == "" && s.Kind == "" && s.Model == "" && len(s.Labels) == 0 && s.MinAge == 0 && s.MinSpend == 0 {
 		return fmt.Errorf("%w: the selector is empty; say what it selects by, or the scope fleet if every job is meant", ErrBadScope)
 	}
-	for what, name := range map[string]string{"owner": s.Owner, "kind": s.Kind} {
+	for what, name := range map[string]string{"owner": s.Owner, "submitter": s.Submitter, "kind": s.Kind} {
 		if name == "" {
 			continue
 		}
@@ -66,6 +69,9 @@ func (s Selector) Check() error {
 // String is the same text for the same selector, and another for any other.
 func (s Selector) String() string {
 	parts := []string{"owner=" + strconv.Quote(s.Owner), "kind=" + strconv.Quote(s.Kind)}
+	if s.Submitter != "" {
+		parts = append(parts, "submitter="+strconv.Quote(s.Submitter))
+	}
 	if s.Model != "" {
 		parts = append(parts, "model="+strconv.Quote(s.Model))
 	}

@@ -1,14 +1,20 @@
 package job
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // The dimensions that spend is told by.
 const (
-	ByOwner  = "owner"
-	ByKind   = "kind"
-	ByModel  = "model"
-	ByWorker = "worker"
-	ByLabel  = "label"
+	ByOwner     = "owner"
+	BySubmitter = "submitter"
+	ByKind      = "kind"
+	ByModel     = "model"
+	ByWorker    = "worker"
+	ByLabel     = "label"
+	// ByVersion is by worker, told by what each of them runs.
+	ByVersion = "version"
 )
 
 // SpendQuery asks what is being spent.
@@ -48,6 +54,11 @@ type Spender struct {
 	PerMinute, LastFive, Today MicroUSD
 	// Running is how many jobs of it hold a lease; a model has none of its own.
 	Running int
+}
+
+// Compare puts the dearest first.
+func (s Spender) Compare(t Spender) int {
+	return cmp.Or(cmp.Compare(t.PerMinute, s.PerMinute), cmp.Compare(t.LastFive, s.LastFive), cmp.Compare(t.Today, s.Today), cmp.Compare(s.Name, t.Name))
 }
 
 // Window is how far a cap is used up.

@@ -124,8 +124,10 @@ type WorkerView struct {
 	// TrustLeft is how long it may still trust its leases unless it beats again,
 	// LeaseLeft when they may be taken, both as far as the reader has watched.
 	TrustLeft, LeaseLeft time.Duration
-	// NoProgress is how many of the running show no sign of life for minutes.
-	NoProgress int
+	// NoProgress is how many of the running show no sign of life for minutes;
+	// NoProgressJobs names those that are silent the longest.
+	NoProgress     int
+	NoProgressJobs []ID
 	// Reclaimed is how many jobs it took back from others in the last five
 	// minutes; ControlLag the longest time in these from an order's record to its
 	// arrival, 0 when none arrived.

@@ -333,6 +333,8 @@ type Row struct {
 	DeafJobs []job.ID `json:"deaf_jobs,omitempty"`
 	// NoProgress is how many of the running show no sign of life for minutes.
 	NoProgress int `json:"no_progress"`
+	// NoProgressJobs names those that are silent the longest.
+	NoProgressJobs []job.ID `json:"no_progress_jobs,omitempty"`
 	// Reclaimed is how many jobs it took back in the last five minutes, Lag the
 	// longest time of these from an order's record to its arrival (µs).
 	Reclaimed int   `json:"reclaimed"`

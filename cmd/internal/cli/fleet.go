@@ -98,7 +98,15 @@ func few(ids []string) string {
 func fleetNotes(f client.Fleet) string {
 	var notes []string
 	if f.NoProgress > 0 {
-		notes = append(notes, fmt.Sprintf("%d without progress for 2m", f.NoProgress))
+		var which []string
+		for _, w := range f.Workers {
+			which = append(which, w.NoProgressJobs...)
+		}
+		note := fmt.Sprintf("%d without progress for 2m", f.NoProgress)
+		if len(which) > 0 {
+			note += ": " + few(which)
+		}
+		notes = append(notes, show.Clean(note))
 	}
 	if waits := time.Duration(f.QueuedOldest * float64(time.Second)); waits > time.Minute {
 		notes = append(notes, "the oldest queued job has waited "+show.Span(waits))

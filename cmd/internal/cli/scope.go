@@ -11,18 +11,19 @@ import (
 
 // scopeFlags say which jobs an order is about; none is the whole fleet.
 type scopeFlags struct {
-	Owner    string            `name:"owner" help:"Only this owner's jobs."`
-	Kind     string            `name:"kind" help:"Only jobs of this kind."`
-	Model    string            `name:"model" help:"Only jobs whose input names this model, or that have called it."`
-	Labels   map[string]string `name:"label" short:"l" help:"Only jobs with this label, key=value; may be repeated, and all must hold." mapsep:"none"`
-	MinAge   time.Duration     `name:"min-age" placeholder:"DURATION" help:"Only jobs accepted at least so long ago, such as 30m; whole seconds."`
-	MinSpend string            `name:"min-spend" placeholder:"DOLLARS" help:"Only jobs that have spent at least so much, such as 2.50."`
+	Owner     string            `name:"owner" help:"Only this owner's jobs."`
+	Submitter string            `name:"submitter" help:"Only jobs that this user or service asked for, whoever owns them."`
+	Kind      string            `name:"kind" help:"Only jobs of this kind."`
+	Model     string            `name:"model" help:"Only jobs whose input names this model, or that have called it."`
+	Labels    map[string]string `name:"label" short:"l" help:"Only jobs with this label, key=value; may be repeated, and all must hold." mapsep:"none"`
+	MinAge    time.Duration     `name:"min-age" placeholder:"DURATION" help:"Only jobs accepted at least so long ago, such as 30m; whole seconds."`
+	MinSpend  string            `name:"min-spend" placeholder:"DOLLARS" help:"Only jobs that have spent at least so much, such as 2.50."`
 }
 
 // scope is the whole fleet, one owner in one step, or a selector. What is given
 // must all hold.
 func (f scopeFlags) scope() (client.Scope, error) {
-	s := client.Selector{Owner: f.Owner, Kind: f.Kind, Model: f.Model, Labels: f.Labels}
+	s := client.Selector{Owner: f.Owner, Submitter: f.Submitter, Kind: f.Kind, Model: f.Model, Labels: f.Labels}
 	if f.MinAge < 0 || f.MinAge%time.Second != 0 {
 		return client.Scope{}, usage("--min-age: %s; want whole seconds, such as 30m", f.MinAge)
 	}
@@ -33,10 +34,11 @@ func (f scopeFlags) scope() (client.Scope, error) {
 			return client.Scope{}, err
 		}
 	}
+	wholly := f.Submitter == "" && f.Kind == "" && f.Model == "" && len(f.Labels) == 0 && s.MinAge == 0 && s.MinSpend == 0
 	switch {
-	case f.Kind == "" && f.Model == "" && len(f.Labels) == 0 && s.MinAge == 0 && s.MinSpend == 0 && f.Owner == "":
+	case wholly && f.Owner == "":
 		return client.Scope{Kind: "fleet"}, nil
-	case f.Kind == "" && f.Model == "" && len(f.Labels) == 0 && s.MinAge == 0 && s.MinSpend == 0:
+	case wholly:
 		return client.Scope{Kind: "owner", Owner: f.Owner}, nil
 	default:
 		return client.Scope{Kind: "selector", Selector: &s}, nil

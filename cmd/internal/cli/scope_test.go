@@ -36,6 +36,7 @@ func TestAScopeIsTheFleetAnOwnerOrASelector(t *testing.T) {
 		"all":        {scopeFlags{}, client.Scope{Kind: "fleet"}},
 		"owner":      {scopeFlags{Owner: "ann"}, client.Scope{Kind: "owner", Owner: "ann"}},
 		"kind":       {scopeFlags{Kind: "k"}, client.Scope{Kind: "selector", Selector: &client.Selector{Kind: "k"}}},
+		"submitter":  {scopeFlags{Submitter: "svc"}, client.Scope{Kind: "selector", Selector: &client.Selector{Submitter: "svc"}}},
 		"model":      {scopeFlags{Model: "m/1:x"}, client.Scope{Kind: "selector", Selector: &client.Selector{Model: "m/1:x"}}},
 		"owner+more": {scopeFlags{Owner: "ann", MinAge: time.Minute}, client.Scope{Kind: "selector", Selector: &client.Selector{Owner: "ann", MinAge: 60}}},
 		"label":      {scopeFlags{Labels: map[string]string{"a": "b"}}, client.Scope{Kind: "selector", Selector: &client.Selector{Labels: map[string]string{"a": "b"}}}},

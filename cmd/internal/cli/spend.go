@@ -11,7 +11,7 @@ import (
 )
 
 type spendCommand struct {
-	By string `name:"by" default:"owner" placeholder:"WHAT" help:"Told by owner, kind, model, worker or label:KEY."`
+	By string `name:"by" default:"owner" placeholder:"WHAT" help:"Told by owner, submitter, kind, model, worker, version or label:KEY."`
 }
 
 // Run shows what is being spent.

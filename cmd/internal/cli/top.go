@@ -23,7 +23,7 @@ const (
 )
 
 type topCommand struct {
-	By    string        `name:"by" default:"owner" placeholder:"WHAT" help:"Who spends, by owner, kind, model, worker or label:KEY."`
+	By    string        `name:"by" default:"owner" placeholder:"WHAT" help:"Who spends, by owner, submitter, kind, model, worker, version or label:KEY."`
 	Every time.Duration `name:"every" default:"2s" help:"How often to look at the spend, 500ms or more; the fleet itself tells once a second."`
 }
 

@@ -28,6 +28,7 @@ func busy() view {
 	}
 	v.Fleet.Workers[37].Silent = 9
 	v.Fleet.Workers[38].Deaf = 1
+	v.Fleet.Workers[39].NoProgressJobs = []string{"job-b", "job-a"}
 	v.Spend.By = "owner"
 	v.Spend.Now.PerMinute, v.Spend.Now.Baseline = 9_000_000, 1_500_000
 	for i := range 30 {
@@ -70,7 +71,7 @@ func TestTopShowsTheMostUrgentFirst(t *testing.T) {
 	t.Parallel()
 	text := sized(t, top{seen: busy(), at: noon(), every: 2 * time.Second}, 80, 24).text(noon())
 	for _, want := range []string{
-		"fleet prod", "$9.0000/min (base $1.5000/min)", "6.0 times the base", "▃▃▃▄", "▇█", "80 running, 7 queued", "3 without progress",
+		"fleet prod", "$9.0000/min (base $1.5000/min)", "6.0 times the base", "▃▃▃▄", "▇█", "80 running, 7 queued", "3 without progress for 2m: job-a, job-b",
 		"order-0", "owner mallory", "6/9", "worker-37 worker-38", "owner-00", "deaf (1)", "silent 9.0s", "and 3", "live, seen 12:00:00", "q quit",
 	} {
 		require.Contains(t, text, want, text)

@@ -69,6 +69,7 @@ func Selected(sel client.Selector) string {
 		}
 	}
 	add(sel.Owner != "", "owner "+sel.Owner)
+	add(sel.Submitter != "", "submitter "+sel.Submitter)
 	add(sel.Kind != "", "kind "+sel.Kind)
 	add(sel.Model != "", "model "+sel.Model)
 	for _, key := range slices.Sorted(maps.Keys(sel.Labels)) {

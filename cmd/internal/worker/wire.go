@@ -140,7 +140,8 @@ func (p *wired) row(self *atomic.Pointer[execution.Worker]) func() []byte {
 		if w := self.Load(); w != nil {
 			s := w.Status()
 			r.Lost = len(p.gates.Losses()) > 0
-			r.Slots, r.Running, r.Deaf, r.DeafJobs, r.Drain, r.NoProgress = s.Slots, s.Running, s.Deaf, s.DeafJobs, s.Draining, s.NoProgress
+			r.Slots, r.Running, r.Deaf, r.DeafJobs, r.Drain = s.Slots, s.Running, s.Deaf, s.DeafJobs, s.Draining
+			r.NoProgress, r.NoProgressJobs = s.NoProgress, s.NoProgressJobs
 		}
 		return r.Bytes()
 	}

@@ -7,7 +7,7 @@ import { listen } from './keys.js';
 import { every, Feed, follow } from './live.js';
 import { banners, bar } from './frame.js';
 import { job } from './job.js';
-import { overview } from './overview.js';
+import { over, overview } from './overview.js';
 import { receiptPage } from './receipt.js';
 import { alarm, at, changed, draw, drawWith, may, say, state, took } from './state.js';
 import { initTheme } from './theme.js';
@@ -140,9 +140,18 @@ const shows = {
 async function askJobs() {
   if (state.route.page !== 'overview') return;
   state.running = (await get(`/v1/jobs?limit=200&${shows.running}`)).jobs;
-  if (state.show === 'dearest') state.jobs = state.running.toSorted((a, b) => (b.spent_micro_usd || 0) - (a.spent_micro_usd || 0)).slice(0, 100);
+  if (state.show === 'silent') state.jobs = await silent();
+  else if (state.show === 'dearest') state.jobs = state.running.toSorted((a, b) => (b.spent_micro_usd || 0) - (a.spent_micro_usd || 0)).slice(0, 100);
   else state.jobs = state.show === 'running' ? state.running : (await get(`/v1/jobs?limit=100&${shows[state.show]}`)).jobs;
   state.listed = true;
+}
+
+// silent are the jobs that workers name as those without progress; one that is
+// over meanwhile is none.
+async function silent() {
+  const ids = state.fleet?.workers.flatMap((w) => w.no_progress_jobs || []).slice(0, 50) || [];
+  const found = await Promise.allSettled(ids.map((id) => get(`/v1/jobs/${id}`)));
+  return found.filter((f) => f.status === 'fulfilled' && !over(f.value)).map((f) => f.value);
 }
 
 async function askChanges() {

@@ -40,6 +40,7 @@ function scopeOf(what) {
   if (keys.length === 1 && what.owner) return { scope: 'owner', owner: what.owner };
   const s = {};
   if (what.owner) s.owner = what.owner;
+  if (what.submitter) s.submitter = what.submitter;
   if (what.kind) s.kind = what.kind;
   if (what.model) s.model = what.model;
   if (what.age) s.min_age_seconds = Math.round(Number(what.age) * 60);
@@ -72,11 +73,12 @@ function killBody(o) {
 
 function killFirst(o) {
   const w = o.what;
-  const read = () => ({ owner: at('f-owner').value.trim(), kind: at('f-kind').value.trim(), model: at('f-model').value.trim(), labels: at('f-labels').value.trim(), age: at('f-age').value, spend: at('f-spend').value });
+  const read = () => ({ owner: at('f-owner').value.trim(), submitter: at('f-submitter').value.trim(), kind: at('f-kind').value.trim(), model: at('f-model').value.trim(), labels: at('f-labels').value.trim(), age: at('f-age').value, spend: at('f-spend').value });
   return frame(o, 'Kill what matches', true, () => { o.what = read(); look(o, scopeOf(o.what)); },
     h('p', null, 'What is given must all hold. You see what would be killed before anything is.'),
-    h('div', { class: 'two' }, field('f-owner', 'Owner', { value: w.owner, autofocus: true }), field('f-kind', 'Kind', { value: w.kind })),
-    h('div', { class: 'two' }, field('f-labels', 'Labels', { value: w.labels, placeholder: 'batch=nightly team=growth' }), field('f-model', 'Model', { value: w.model })),
+    h('div', { class: 'two' }, field('f-owner', 'Owner', { value: w.owner, autofocus: true }), field('f-submitter', 'Submitter', { value: w.submitter })),
+    h('div', { class: 'two' }, field('f-kind', 'Kind', { value: w.kind }), field('f-model', 'Model', { value: w.model })),
+    field('f-labels', 'Labels', { value: w.labels, placeholder: 'batch=nightly team=growth' }),
     h('div', { class: 'two' }, field('f-age', 'Older than, minutes', { type: 'number', min: 0, step: 'any', value: w.age }), field('f-spend', 'Spent at least, $', { type: 'number', min: 0, step: 'any', value: w.spend })),
     foot(o, 'Preview', false));
 }

@@ -89,7 +89,7 @@ function workers() {
       f.workers.length === 0 && h('tbody', null, h('tr', null, h('td', { colspan: 5, class: 'dim' }, 'No worker beats. Nothing can run.'))))));
 }
 
-const choices = [['live', 'Live'], ['running', 'Running'], ['dearest', 'Dearest'], ['parked', 'Put aside'], ['ended', 'Ended'], ['all', 'All']];
+const choices = [['live', 'Live'], ['running', 'Running'], ['dearest', 'Dearest'], ['silent', 'No progress'], ['parked', 'Put aside'], ['ended', 'Ended'], ['all', 'All']];
 
 function matches(j) {
   const text = state.filter.trim().toLowerCase();
@@ -107,7 +107,8 @@ function list(actions) {
     h('thead', null, h('tr', null, h('th', null, 'Job'), h('th', null, 'State'), h('th', null, 'Owner'), h('th', { class: 'wide' }, 'Kind'), h('th', { class: 'wide' }, 'Labels'), h('th', { class: 'n wide' }, 'Age'), h('th', { class: 'n' }, 'Spent'), h('th', { class: 'wide' }, 'Worker'), h('th', null, ''))),
     h('tbody', null, shown.map((j) => jobRow(j, actions))))),
   shown.length === 0 && h('p', { class: 'dim none' }, !state.listed ? 'Asking…' : state.filter ? 'No job matches the filter.' : 'No jobs.'),
-  state.jobs.length >= 100 && h('p', { class: 'dim none' }, state.show === 'dearest' ? 'The dearest 100 of the newest 200 that run are shown.' : 'The newest 100 are shown.'));
+  state.jobs.length >= 100 && h('p', { class: 'dim none' }, state.show === 'dearest' ? 'The dearest 100 of the newest 200 that run are shown.' : 'The newest 100 are shown.'),
+  state.show === 'silent' && state.jobs.length < (state.fleet?.no_progress || 0) && h('p', { class: 'dim none' }, 'Each worker names those that are silent the longest.'));
 }
 
 function jobRow(j, actions) {

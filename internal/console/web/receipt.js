@@ -12,7 +12,7 @@ export function scopeText(s) {
   if (s.kind === 'owner') return `owner ${s.owner}`;
   if (s.kind === 'job') return `job ${brief(s.job)}`;
   const q = s.selector || {};
-  return [q.owner && `owner ${q.owner}`, q.kind && `kind ${q.kind}`, ...Object.entries(q.labels || {}).map(([k, v]) => `${k}=${v}`),
+  return [q.owner && `owner ${q.owner}`, q.submitter && `submitter ${q.submitter}`, q.kind && `kind ${q.kind}`, ...Object.entries(q.labels || {}).map(([k, v]) => `${k}=${v}`),
     q.model && `model ${q.model}`, q.min_age_seconds && `older than ${span(q.min_age_seconds)}`, q.min_spend_micro_usd && `spent ${money(q.min_spend_micro_usd)} or more`].filter(Boolean).join(', ');
 }
 

@@ -5,7 +5,7 @@ import { count, h, money } from './dom.js';
 import { panel } from './overview.js';
 import { may, state } from './state.js';
 
-const dimensions = ['owner', 'kind', 'model', 'label', 'worker'];
+const dimensions = ['owner', 'submitter', 'kind', 'model', 'label', 'worker', 'version'];
 
 // rows are the shares: of the spend data where there are some for this
 // dimension, else of the running jobs that were listed.
@@ -29,7 +29,9 @@ function rows() {
 function names(j) {
   switch (state.by) {
     case 'owner': return [j.owner];
+    case 'submitter': return [j.submitter];
     case 'kind': return [j.kind];
+    case 'version': return [state.fleet?.workers.find((w) => w.id === j.worker)?.version].filter(Boolean);
     case 'worker': return j.worker ? [j.worker] : [];
     case 'label': return labelKey() in (j.labels || {}) ? [`${labelKey()}=${j.labels[labelKey()]}`] : [];
     default: return [];
@@ -52,6 +54,7 @@ export function labelKey() {
 function wanted(name) {
   switch (state.by) {
     case 'owner': return { owner: name };
+    case 'submitter': return { submitter: name };
     case 'kind': return { kind: name };
     case 'model': return { model: name };
     case 'label': return { labels: name };
@@ -69,6 +72,7 @@ function blockable(name) {
 
 const nothing = {
   worker: 'Jobs of one worker are not selected by an order: the work moves. Drain the worker instead.',
+  version: 'Of the workers that are here. Jobs of one version are not selected by an order: roll it back, and a drain hands its jobs to others.',
 };
 
 export function share(actions) {

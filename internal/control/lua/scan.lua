@@ -2,18 +2,20 @@
 -- One chunk of a selector order's walk over what lived when it was recorded.
 -- A job without a claim is over here and now; a running one stands under the
 -- order from here on. What it meets under another order is not its own. The
--- counts grow in the same step, so they sum up at every instant.
+-- counts grow in the same step, so they sum up at every instant. A walk of a newer
+-- build, by what this one does not know, is left to it.
 -- KEYS:    order road live leases later alive over holding
 -- READS:   gate money meta
 -- MAKES:   job events tally held calls reserved minute day window hints
 -- ARGV:    id limit
--- REPLY:   more done unknown
+-- REPLY:   more done newer unknown
 -- FLAGS:   allow-oom
 -- INCLUDE: over record selected hint
 local o = redis.call('HMGET', K.order, 'scope', 'h', 'scan', 'selector', 'at', 'actor', 'reason', 'allow_resume', 'trace')
 if o[1] ~= 'selector' then return { 'unknown' } end
 if o[3] == 'end' then return { 'done' } end
 local sel, t, n = cjson.decode(o[4]), now(), {}
+if not understands(sel) then return { 'newer' } end
 local order = { id = A.id, at = o[5], actor = o[6], reason = o[7], allow = o[8] or '', trace = o[9] or '' }
 local function book(verdict) n[verdict] = (n[verdict] or 0) + 1 end
 

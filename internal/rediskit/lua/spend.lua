@@ -2,12 +2,12 @@
 -- INCLUDE: purse
 -- payer: whom and what a job's money is booked to.
 local function payer(id)
-  local v = redis.call('HMGET', P.job .. id, 'owner', 'kind', 'worker', 'labels')
+  local v = redis.call('HMGET', P.job .. id, 'owner', 'kind', 'worker', 'submitter', 'labels')
   local names = { 'total', 'owner:' .. (v[1] or '') }
-  for i, dim in ipairs({ 'kind:', 'worker:' }) do
+  for i, dim in ipairs({ 'kind:', 'worker:', 'submitter:' }) do
     if v[i + 1] and v[i + 1] ~= '' then names[#names + 1] = dim .. v[i + 1] end
   end
-  local ok, labels = pcall(cjson.decode, v[4] or '{}')
+  local ok, labels = pcall(cjson.decode, v[5] or '{}')
   for key, value in pairs(ok and type(labels) == 'table' and labels or {}) do
     if type(value) == 'string' and #names < 24 then names[#names + 1] = 'label:' .. key .. '=' .. value end
   end
