@@ -10,7 +10,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/rtfm-si/gavel/internal/job"
 )
@@ -75,8 +74,8 @@ func readHead(seq, stored string) (h head, packed string, ok bool) {
 		return h, "", false
 	}
 	h.sum, h.kept.Node = parts[0], parts[1]
-	if us, err := strconv.ParseInt(parts[2], 10, 64); err == nil && us > 0 {
-		h.kept.At = time.UnixMicro(us).UTC()
+	if us, err := strconv.ParseInt(parts[2], 10, 64); err == nil {
+		h.kept.At, _ = job.Moment(us)
 	}
 	if len(parts) > 3 {
 		h.kept.Grant, _ = strconv.Atoi(parts[3])

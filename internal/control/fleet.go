@@ -198,10 +198,8 @@ func (c *Redis) deafIn(ctx context.Context, p int) (map[job.ID]string, error) {
 }
 
 func micros(us int64) time.Time {
-	if us <= 0 {
-		return time.Time{}
-	}
-	return time.UnixMicro(us).UTC()
+	at, _ := job.Moment(us)
+	return at
 }
 
 // byState reads counters in the order of their states; zeros are left out.

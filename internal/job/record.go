@@ -107,10 +107,26 @@ func (r *reader) count(field string) uint64 {
 
 func (r *reader) time(field string) time.Time {
 	us := r.int(field)
-	if us <= 0 {
-		return time.Time{}
+	at, ok := Moment(us)
+	if !ok {
+		r.fail(field, fmt.Errorf("%d µs is no moment", us))
 	}
-	return time.UnixMicro(us).UTC()
+	return at
+}
+
+// Moment is the time that many microseconds after the epoch; the zero time for 0
+// and less. ok is false behind the year 9999: JSON has no word for what is there,
+// so one such time in a record would make every answer fail that it is in.
+func Moment(us int64) (at time.Time, ok bool) {
+	const last = 253_402_300_799_999_999
+	switch {
+	case us <= 0:
+		return time.Time{}, true
+	case us > last:
+		return time.Time{}, false
+	default:
+		return time.UnixMicro(us).UTC(), true
+	}
 }
 
 func (r *reader) labels() map[string]string {

@@ -48,3 +48,26 @@ func FuzzWhatIsReadFromARecordIsAJob(f *testing.F) {
 		require.Contains(t, job.States(), j.State)
 	})
 }
+
+func FuzzACanaryIsUnderstoodOrRefused(f *testing.F) {
+	for _, s := range []string{
+		`{}`, `{"steps":3,"step_ms":10,"checkpoint":true,"events":true}`, `{"calls_per_step":1,"call_url":"http://127.0.0.1:1/x","call_micro_usd":5}`,
+		`{"steps":1,"steps":2}`, `{"Steps":1}`, `{"fail":"panic","fail_at":2}`, `{"park_at":1,"deaf_ms":3600001}`, `{"steps":1e3}`, `{} {}`, `{"call_url":"http://u:p@h/"}`, `null`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := job.ParseCanary(data)
+		if err != nil {
+			require.ErrorIs(t, err, job.ErrBadCanary)
+			require.Empty(t, c)
+			return
+		}
+		require.True(t, json.Valid(data))
+		require.Positive(t, c.Steps)
+		require.LessOrEqual(t, c.Steps, job.MaxCanarySteps)
+		require.LessOrEqual(t, max(c.FailAt, c.ParkAt), c.Steps)
+		require.GreaterOrEqual(t, int64(c.Cost), int64(0))
+		require.False(t, c.Step < 0 || c.Deaf < 0 || c.Calls < 0)
+	})
+}

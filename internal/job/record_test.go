@@ -62,7 +62,7 @@ func TestARecordThatIsNoJobSaysWhichField(t *testing.T) {
 		"id": {"", "J1", "{x}"}, "owner": {""}, "state": {"", "done", "killing", "QUEUED"},
 		"seq":      {"x", "-1", "1.5", "1e3", "99999999999999999999"},
 		"attempts": {"many"}, "max_attempts": {"1.0"}, "checkpoint": {"-3"}, "budget": {"0.1"}, "spent": {"NaN"},
-		"labels": {"{", "[]", `{"a":1}`}, "order": {"O1"}, "blocked_by": {"x"}, "created_at": {"yesterday"},
+		"labels": {"{", "[]", `{"a":1}`}, "order": {"O1"}, "blocked_by": {"x"}, "created_at": {"yesterday", "253402300800000000"},
 	} {
 		for _, v := range values {
 			f := maps.Clone(record())

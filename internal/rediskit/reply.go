@@ -121,10 +121,11 @@ func Micros(t time.Time) string {
 // Time reads microseconds from a record; empty or unreadable is the zero time.
 func Time(s string) time.Time {
 	us, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || us <= 0 {
+	if err != nil {
 		return time.Time{}
 	}
-	return time.UnixMicro(us).UTC()
+	at, _ := job.Moment(us)
+	return at
 }
 
 // Number reads a whole number of a record; anything else is 0.

@@ -47,7 +47,7 @@ func TestNumbersAndTimesOfRecords(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)
 	require.Equal(t, at, Time(Micros(at)))
 	require.Empty(t, Micros(time.Time{}))
-	for _, s := range []string{"", "x", "-1", "0", "1e3"} {
+	for _, s := range []string{"", "x", "-1", "0", "1e3", "253402300800000000", "9223372036854775807"} {
 		require.True(t, Time(s).IsZero(), s)
 	}
 	require.Equal(t, int64(9007199254740993), Number("9007199254740993"), "no float in between")

@@ -1,8 +1,10 @@
 package stream
 
 import (
+	"encoding/json"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/rtfm-si/gavel/internal/job"
@@ -44,5 +46,28 @@ func FuzzAListedRecordHasItsID(f *testing.F) {
 			return
 		}
 		require.Equal(t, job.ID(id), j.ID)
+	})
+}
+
+// What a job's own events say is not this fleet's word, but whoever reads them
+// gets JSON.
+func FuzzAnEventIsJSONWhateverWasStored(f *testing.F) {
+	f.Add("1-0", "contribution", "admin", "1764000000000000", `{"text":"so"}`)
+	f.Add("", "", "", "-1", `{`)
+	f.Add("1-0", "a\nb", "x", "99999999999999999999", "")
+	f.Fuzz(func(t *testing.T, id, kind, audience, at, data string) {
+		for _, m := range []redis.XMessage{
+			{ID: id, Values: map[string]any{"type": kind, "audience": audience, "at": at, "data": data}},
+			{ID: id, Values: map[string]any{"type": kind, "audience": audience, "data": 7}},
+		} {
+			e := streamEvent(m)
+			require.Equal(t, id, e.ID)
+			require.Equal(t, kind, e.Type)
+			require.Equal(t, audience, e.Audience, "who may see it is as it was written")
+			require.True(t, json.Valid(e.Data))
+			require.False(t, !e.At.IsZero() && e.At.Unix() < 0)
+			_, err := json.Marshal(job.Transcribed{ID: e.ID, At: e.At, Data: e.Data})
+			require.NoError(t, err)
+		}
 	})
 }

@@ -43,7 +43,7 @@ func fences() []Mutant {
 		{
 			Name: "checkpoint-without-fence", File: "internal/execution/lua/checkpoint.lua",
 			Patch:  []string{"if not holds(r, A.worker, A.epoch) then", "if not r or A.worker == A.epoch then"},
-			Caught: []string{"checkpoints"}, Faults: []string{"writes-come-late"},
+			Caught: []string{"checkpoints"}, Faults: []string{"writes-come-late"}, Pace: time.Second,
 		},
 	}
 }
