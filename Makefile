@@ -12,6 +12,7 @@ SOAK  ?= 1h
 TORTURE ?= 8m
 SEED    ?= 0
 TORTURE_FLAGS ?=
+FROM    ?=
 MUTANTS ?=
 FUZZ  ?= 30s
 IMAGE ?= gavel-redis:test
@@ -150,6 +151,14 @@ torture: ## a fleet of real processes under faults for TORTURE=8m (SEED=n TORTUR
 	@mkdir -p bin/torture
 	$(GO) build -trimpath -o bin/torture/ ./cmd/dispatcher ./cmd/worker ./cmd/gavel ./torture
 	bin/torture/torture -bin bin/torture -for $(TORTURE) -seed $(SEED) $(TORTURE_FLAGS)
+
+.PHONY: torture-mixed
+torture-mixed: ## torture with half of the processes of an older version, built from FROM=<git revision>
+	@scripts/redis.sh ensure
+	@mkdir -p bin/torture
+	scripts/older.sh "$(FROM)" bin/torture/older
+	$(GO) build -trimpath -o bin/torture/ ./cmd/dispatcher ./cmd/worker ./cmd/gavel ./torture
+	bin/torture/torture -bin bin/torture -older bin/torture/older -for $(TORTURE) -seed $(SEED) $(TORTURE_FLAGS)
 
 .PHONY: torture-clock
 torture-clock: ## a worker for torture whose clock can be moved: it takes all of Go's library anew, minutes the first time

@@ -31,8 +31,10 @@ type figures struct {
 	// Late and Cut are the worst of the bounds in time, Stall the machine's own.
 	Late, Cut, Stall time.Duration
 	AtWaking         int
-	Growth           map[string]judge.Grown
-	Emptied          bool
+	// Starts are those of processes, Older how many were of an older version.
+	Starts, Older int
+	Growth        map[string]judge.Grown
+	Emptied       bool
 	// Broken counts the breaches by checker.
 	Broken map[string]int
 }
@@ -79,6 +81,14 @@ func (f *figures) add(e history.Event) {
 	if e.Op == "nemesis" {
 		f.strike(e)
 		return
+	}
+	if e.Op == "start" {
+		var a struct{ Older bool }
+		_ = json.Unmarshal(e.Args, &a) // ours
+		f.Starts++
+		if a.Older {
+			f.Older++
+		}
 	}
 	if e.Type == history.Invoke || e.Type == history.Note {
 		return

@@ -23,6 +23,9 @@ func report(s settings, out io.Writer, c *judge.Case, found []judge.Breach) erro
 	w.line("")
 	w.operations(f)
 	w.faults(f)
+	if f.Older > 0 {
+		w.line("processes started: %d, %d of them of the older version", f.Starts, f.Older)
+	}
 	w.kills(c)
 	w.growth(c.Figures)
 	w.breaches(found)

@@ -28,11 +28,13 @@ type settings struct {
 	For, Pace, Patience                     time.Duration
 	Dispatchers, Workers, Slots, Partitions int
 	Owners                                  int
-	Only                                    []string
+	Only, Without                           []string
 	Topology, Durability                    string
 	Losses                                  bool
 	// Sizes has everybody who has nothing to do looked at, before the load and after.
-	Sizes    bool
+	Sizes bool
+	// Older is a directory of older binaries, of which some processes are.
+	Older    string
 	Bin, Dir string `json:"-"`
 }
 
@@ -59,6 +61,11 @@ func (s settings) terms() judge.Terms {
 	}
 }
 
+// names are those in a list with commas.
+func names(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' })
+}
+
 // spare is what processes keep on purpose: to each master eight connections for
 // leases, and for jobs as many as they may have in use at once.
 func (s settings) spare() map[string]judge.Spare {
@@ -77,6 +84,7 @@ func parse(args []string, out io.Writer) (s settings, err error) {
 	f.SetOutput(out)
 	replay := f.String("replay", "", "directory of a run whose seed and schedule to repeat")
 	only := f.String("only", "", "names of the faults that strike, separated by commas; default all, and none for a calm run")
+	without := f.String("without", "", "names of faults that do not strike, separated by commas")
 	f.Uint64Var(&s.Seed, "seed", 0, "what everything follows from; 0 draws one")
 	f.DurationVar(&s.For, "for", time.Minute, "how long faults strike")
 	f.DurationVar(&s.Pace, "pace", 250*time.Millisecond, "how often each owner submits")
@@ -91,6 +99,7 @@ func parse(args []string, out io.Writer) (s settings, err error) {
 	f.BoolVar(&s.Losses, "losses", false, "a single Redis may lose power, and so the last things it was told")
 	f.BoolVar(&s.Sizes, "sizes", true, "look at processes that have nothing to do, before the load and after it, and judge what has grown")
 	f.StringVar(&s.Bin, "bin", "bin", "directory of the binaries dispatcher, worker and gavel")
+	f.StringVar(&s.Older, "older", "", "directory of older binaries dispatcher and worker: half of the processes start as these, and each that starts later is drawn")
 	f.StringVar(&s.Dir, "dir", "", "directory for what the run leaves; default is a new temporary one")
 	if err := f.Parse(args); err != nil {
 		return s, fmt.Errorf("flags: %w", err)
@@ -98,9 +107,7 @@ func parse(args []string, out io.Writer) (s settings, err error) {
 	if !slices.Contains([]string{rig.Single, rig.Sentinel, rig.Cluster}, s.Topology) {
 		return s, fmt.Errorf("-topology is %q, and must be single, sentinel or cluster", s.Topology)
 	}
-	if *only != "" {
-		s.Only = strings.Split(*only, ",")
-	}
+	s.Only, s.Without = names(*only), names(*without)
 	if *replay != "" {
 		bin, dir := s.Bin, s.Dir
 		raw, err := os.ReadFile(filepath.Join(*replay, "settings.json"))
@@ -116,11 +123,16 @@ func parse(args []string, out io.Writer) (s settings, err error) {
 		s.Seed = rand.Uint64N(1 << 32)
 	}
 	// Beside a path that leads nowhere else, the binaries are not looked for on PATH.
-	bin, err := filepath.Abs(s.Bin)
-	if err != nil {
-		return s, fmt.Errorf("-bin: %w", err)
+	for _, p := range []*string{&s.Bin, &s.Older} {
+		if *p == "" {
+			continue
+		}
+		whole, err := filepath.Abs(*p)
+		if err != nil {
+			return s, fmt.Errorf("%s: %w", *p, err)
+		}
+		*p = whole
 	}
-	s.Bin = bin
 	return s, s.place()
 }
 
@@ -198,7 +210,7 @@ func torment(ctx context.Context, s settings, out io.Writer) (found []judge.Brea
 		Worker: worker, Clocks: absent == nil,
 
 		Dir: s.Dir, Bin: s.Bin, Dispatchers: s.Dispatchers, Workers: s.Workers, Slots: s.Slots, Partitions: s.Partitions, Owners: s.owners(),
-		Topology: s.Topology, Durability: s.Durability, Losses: s.Losses,
+		Older: s.Older, Seed: s.Seed, Topology: s.Topology, Durability: s.Durability, Losses: s.Losses,
 	})
 	if r != nil {
 		defer func() { err = errors.Join(err, r.Close()) }()
@@ -217,7 +229,7 @@ func torment(ctx context.Context, s settings, out io.Writer) (found []judge.Brea
 	if s.Sizes {
 		r.AtRest(ctx, rig.WhenIdle)
 	}
-	var without []string
+	without := slices.Clone(s.Without)
 	if !r.Clocks {
 		without = append(without, nemesis.WorkerClocks)
 		_, _ = fmt.Fprintf(out, "%s is left out: there is no %s beside the binaries (torture clock builds it)\n", nemesis.WorkerClocks, mutant.ClockedWorker)

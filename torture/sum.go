@@ -111,6 +111,9 @@ func (f figures) ground() string {
 	if s.Losses {
 		out += " with losses"
 	}
+	if s.Older != "" {
+		out += ", versions mixed"
+	}
 	if s.calm() {
 		out += ", calm"
 	}

@@ -103,3 +103,40 @@ func TestSlopesAreOfTheLongestLived(t *testing.T) {
 	require.InDelta(t, 100, g.What["keys"].PerHour, 0.001)
 	require.NotContains(t, g.What, "goroutines")
 }
+
+// Redis's clock is folded by whole hours only in a run in which it jumped: one that
+// goes on for an hour is later at its end.
+func TestALongRunIsLaterAtItsEnd(t *testing.T) {
+	w := good(t)
+	at := 3600*int64(sec) + w.events[0].Wall
+	c := newCase(Terms{Fleet: "f", Partitions: 1}, w.events, w.dump, nil)
+	require.Equal(t, at, c.told(fmt.Sprint(at)))
+	w.add(7*sec, history.Event{Type: history.OK, Op: "nemesis", Class: "redis-clock-jumps"})
+	c = newCase(Terms{Fleet: "f", Partitions: 1}, w.events, w.dump, nil)
+	require.Equal(t, w.events[0].Wall, c.told(fmt.Sprint(at)))
+}
+
+// Only the first order of many that was answered is asked of a job: the others
+// say nothing new. What is seen after it is held to it all the same.
+func TestOfManyOrdersTheFirstIsEnough(t *testing.T) {
+	w := good(t)
+	w.dump["{f:0}:order:o2"] = hash("id", "o2", "scope", "fleet", "at", "7000000", "h", "9", "quiesced_at", "7100000")
+	w.dump["{f:0}:order:o3"] = hash("id", "o3", "scope", "fleet", "at", "8000000", "h", "9", "quiesced_at", "8100000")
+	for i, o := range []string{"o2", "o3"} {
+		at := int64(7+i) * sec
+		w.did(at, at+ms, history.Event{Op: "kill-all", Idem: "k-" + o, Reason: "torture " + o}, map[string]any{"order": o, "stage": "accepted"})
+	}
+	n := 0
+	c := newCase(Terms{Fleet: "f", Partitions: 1}, w.events, w.dump, nil)
+	under := map[string]int64{}
+	for _, a := range c.acts {
+		if a.asked.Op == "kill-all" {
+			c.eachCovered(a, under, func(string, act, seen, string) { n++ })
+		}
+	}
+	require.Equal(t, 2, n, "two jobs, one order each")
+	w.did(9*sec, 9*sec+1, history.Event{Op: "read", Job: jobA}, map[string]any{"state": "running"})
+	c = newCase(Terms{Fleet: "f", Partitions: 1}, w.events, w.dump, nil)
+	register(c)
+	require.NotEmpty(t, c.breaches)
+}

@@ -3,6 +3,8 @@ package rig
 import (
 	"cmp"
 	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -61,19 +63,36 @@ func (m *Member) Start(more ...string) error {
 	m.down = false
 	m.n++
 	m.name = fmt.Sprintf("%s-%d", m.place, m.n)
-	binary := m.binary
-	if binary == "worker" {
-		binary = cmp.Or(m.rig.Worker, binary)
-	}
-	cmd := exec.Command(filepath.Join(m.rig.Bin, binary))
+	binary, older := m.version()
+	cmd := exec.Command(binary)
 	cmd.Env = append(m.environment(m.name), more...)
 	p, err := launch(m.rig.path("logs"), m.name, "", cmd)
 	if err != nil {
 		return err
 	}
 	m.proc = p
-	m.rig.note.Add(history.Event{Type: history.Note, Op: "start", Worker: m.name, Args: Args("pid", p.pid())})
+	m.rig.note.Add(history.Event{Type: history.Note, Op: "start", Worker: m.name, Args: Args("pid", p.pid(), "older", older)})
 	return nil
+}
+
+// version is the binary that the place's next process is of. Where there is an
+// older version every second place starts with it, and later ones are drawn.
+func (m *Member) version() (path string, older bool) {
+	if m.rig.Older != "" {
+		places := fnv.New64a()
+		_, _ = places.Write([]byte(m.place))
+		older = (m.place[len(m.place)-1]-'0')%2 == 0
+		if m.n > 1 {
+			older = rand.New(rand.NewPCG(m.rig.Seed^places.Sum64(), uint64(m.n))).IntN(2) == 0
+		}
+	}
+	if older {
+		return filepath.Join(m.rig.Older, m.binary), true
+	}
+	if m.binary == "worker" {
+		return filepath.Join(m.rig.Bin, cmp.Or(m.rig.Worker, m.binary)), false
+	}
+	return filepath.Join(m.rig.Bin, m.binary), false
 }
 
 func (m *Member) process() (*process, string) {

@@ -38,6 +38,10 @@ type Config struct {
 	// Dir is where everything that the run leaves goes; Bin where the binaries are.
 	Dir, Bin                                string
 	Dispatchers, Workers, Slots, Partitions int
+	// Older is where binaries of an older version are, if some processes are to be of
+	// that; which ones follows from Seed.
+	Older string
+	Seed  uint64
 	// Owners have a credential each, beside the admin's.
 	Owners []string
 	// Topology is that of Redis, Durability what the fleet promises on it.
