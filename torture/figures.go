@@ -21,8 +21,10 @@ type figures struct {
 	Operations, Unknown int
 	Ops                 map[string]*answered
 	Faults              map[string]*strikes
-	Jobs, Claims        int
-	Outcomes, Verdicts  map[string]int
+	// Points are where processes were killed: of which kind, at which call to Redis.
+	Points             map[string]int
+	Jobs, Claims       int
+	Outcomes, Verdicts map[string]int
 	// Orders are by their scope; those of the fleet are kill-alls.
 	Orders map[string]int
 	// Lost is what Redis lost in so many moments, and nobody had been promised.
@@ -53,7 +55,7 @@ type strikes struct {
 func count(s settings, c *judge.Case, found []judge.Breach) figures {
 	k, events := c.Figures, c.Events()
 	f := figures{
-		Settings: s, Ops: map[string]*answered{}, Faults: map[string]*strikes{}, Claims: k.Claims, Outcomes: k.Outcomes, Verdicts: k.Verdicts, Orders: k.Orders,
+		Settings: s, Ops: map[string]*answered{}, Faults: map[string]*strikes{}, Points: map[string]int{}, Claims: k.Claims, Outcomes: k.Outcomes, Verdicts: k.Verdicts, Orders: k.Orders,
 		Losses: k.Losses, Lost: k.Lost, Stall: k.Stall, AtWaking: k.AtWaking, Growth: k.Growth, Emptied: k.Emptied, Broken: map[string]int{},
 	}
 	if len(events) > 0 {
@@ -89,6 +91,10 @@ func (f *figures) add(e history.Event) {
 		if a.Older {
 			f.Older++
 		}
+	}
+	if e.Op == "point" {
+		f.point(e)
+		return
 	}
 	if e.Type == history.Invoke || e.Type == history.Note {
 		return

@@ -17,6 +17,7 @@
 //	report.go  what people read
 //	figures.go what machines read: figures.json
 //	sum.go     several runs, added up
+//	points.go  where processes were killed, as people read it
 //	mutants.go broken builds
 package main
 

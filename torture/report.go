@@ -26,6 +26,7 @@ func report(s settings, out io.Writer, c *judge.Case, found []judge.Breach) erro
 	if f.Older > 0 {
 		w.line("processes started: %d, %d of them of the older version", f.Starts, f.Older)
 	}
+	w.points(f.Points)
 	w.kills(c)
 	w.growth(c.Figures)
 	w.breaches(found)

@@ -39,7 +39,7 @@ type total struct {
 // sum adds up runs, and fails when one of them broke a promise.
 func sum(dirs []string, out io.Writer) (int, error) {
 	t := total{count: map[string]int{}, slopes: map[string][]float64{}}
-	t.Ops, t.Faults = map[string]*answered{}, map[string]*strikes{}
+	t.Ops, t.Faults, t.Points = map[string]*answered{}, map[string]*strikes{}, map[string]int{}
 	t.Outcomes, t.Verdicts, t.Orders, t.Lost = map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}
 	for _, dir := range dirs {
 		f, err := readFigures(dir)
@@ -65,7 +65,7 @@ func (t *total) take(dir string, f figures) {
 	t.Operations, t.Unknown, t.Jobs, t.Claims = t.Operations+f.Operations, t.Unknown+f.Unknown, t.Jobs+f.Jobs, t.Claims+f.Claims
 	t.Losses, t.AtWaking = t.Losses+f.Losses, t.AtWaking+f.AtWaking
 	t.Late, t.Cut, t.Stall = max(t.Late, f.Late), max(t.Cut, f.Cut), max(t.Stall, f.Stall)
-	for _, m := range []struct{ to, from map[string]int }{{t.Outcomes, f.Outcomes}, {t.Verdicts, f.Verdicts}, {t.Orders, f.Orders}, {t.Lost, f.Lost}} {
+	for _, m := range []struct{ to, from map[string]int }{{t.Outcomes, f.Outcomes}, {t.Verdicts, f.Verdicts}, {t.Orders, f.Orders}, {t.Lost, f.Lost}, {t.Points, f.Points}} {
 		for k, n := range m.from {
 			m.to[k] += n
 		}
@@ -136,6 +136,7 @@ func (t *total) tell(w *page) {
 		}
 	}
 	w.line("faults: %d struck, %d bit, of %d kinds; never bit: %s", struck, bit, len(t.Faults), cmp.Or(strings.Join(never, " "), "none"))
+	w.points(t.Points)
 	kills := 0
 	for _, n := range t.Verdicts {
 		kills += n

@@ -78,7 +78,8 @@ func (c *Case) entered(a act, found []entry) {
 		switch {
 		case e.f["decision"] == "denied":
 			denied++
-		case e.f["verdict"] == "covered" || (c.regated || len(c.losses) > 0) && (e.f["rule"] != "" || contains(e.f["who"], "system:memory")): // or said again by who had seen it
+		case e.f["verdict"] == "covered" || e.f["rule"] == "already" || // it was so, be it by this act's first try
+			(c.regated || len(c.losses) > 0) && (e.f["rule"] != "" || contains(e.f["who"], "system:memory")): // or said again by who had seen it
 			covered++
 		default:
 			once[e.partition]++

@@ -111,8 +111,9 @@ func follows() map[string]string {
 		"job.released":  waits,
 		"job.reclaimed": waits,
 		"job.delayed":   waits,
-		"job.parked":    "job.resumed job.killed",
+		"job.parked":    "job.resumed job.answered job.killed",
 		"job.resumed":   waits,
+		"job.answered":  waits,
 		"job.held":      "job.unheld job.killed",
 		"job.unheld":    waits,
 	}

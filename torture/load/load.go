@@ -83,6 +83,7 @@ func (l *Load) Run(ctx context.Context) {
 		l.wg.Go(func() { l.every(ctx, p, l.pace, l.submit) })
 		l.wg.Go(func() { l.every(ctx, p, 2*l.pace, l.read) })
 		l.wg.Go(func() { l.every(ctx, p, 10*l.pace, l.killOne) })
+		l.wg.Go(func() { l.every(ctx, p, 16*l.pace, l.bringBack) })
 	}
 	l.wg.Go(func() { l.every(ctx, l.admin, 16*l.pace, l.order) })
 	l.wg.Go(func() { l.every(ctx, l.admin, l.pace/2, l.look) })

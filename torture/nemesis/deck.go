@@ -29,6 +29,7 @@ type Strike struct {
 
 	Rig  *rig.Rig
 	Load *load.Load
+	log  *history.Log
 	hand *Hand
 	seen int64 // strikes of the other hand, when this one began
 }
@@ -76,7 +77,7 @@ func New(r *rig.Rig, l *load.Load, seed uint64, names, without []string) (*Storm
 // before Redis none can fail.
 func apart(from []Nemesis) []Nemesis {
 	return slices.DeleteFunc(from, func(n Nemesis) bool {
-		return slices.Contains([]string{"dispatcher-cut-off", "dispatcher-reply-lost", ClockJumps}, n.Name)
+		return slices.Contains([]string{"dispatcher-cut-off", "dispatcher-reply-lost", DispatcherPoints, ClockJumps}, n.Name)
 	})
 }
 
@@ -147,7 +148,7 @@ func (s *Storm) deal(ctx context.Context, h int) {
 		e := s.log.Add(history.Event{Type: history.Invoke, Op: "nemesis", Class: n.Name})
 		hand.busy.Store(true)
 		hand.strikes.Add(1)
-		bites := n.Strike(ctx, &Strike{Rand: rng, Rig: s.rig, Load: s.load, hand: hand, seen: hand.other.strikes.Load()})
+		bites := n.Strike(ctx, &Strike{Rand: rng, Rig: s.rig, Load: s.load, log: s.log, hand: hand, seen: hand.other.strikes.Load()})
 		hand.busy.Store(false)
 		e.Type, e.Args = history.OK, rig.Args("bites", bites, "unit", n.Unit)
 		s.log.Add(e)

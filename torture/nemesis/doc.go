@@ -16,5 +16,6 @@
 //	host.go    what happens to its host and its file, and by its operator
 //	losses.go  what may lose what Redis was told, and nodes that fail over
 //	splits.go  what happens between nodes, to their quorum, and to slots
+//	points.go  a process killed at each call of a script
 //	doors.go   what happens to dispatchers, the witness, and by people
 package nemesis

@@ -13,6 +13,7 @@ func ofDoors() []Nemesis {
 		{"dispatcher-sigkill", "processes", killDispatcher},
 		{"dispatcher-killed-mid-kill", "answers lost", func(ctx context.Context, s *Strike) int64 { return s.mid(ctx, true) }},
 		{"dispatcher-killed-mid-submit", "answers lost", func(ctx context.Context, s *Strike) int64 { return s.mid(ctx, false) }},
+		{DispatcherPoints, "killed at their points", newTour("dispatcher").strike},
 		{"dispatcher-paused", "processes", pauseDispatcher},
 		{"dispatchers-rolling-restart", "processes", rollDispatchers},
 		{"dispatcher-cut-off", "connections and packets", cutDispatcher},

@@ -12,6 +12,7 @@ import (
 func ofLinks() []Nemesis {
 	held := func(b rig.Bites) int64 { return b.Held }
 	return []Nemesis{
+		{WorkerPoints, "killed at their points", newTour("worker").strike},
 		{"link-reset", "connections", mode(func(*Strike) rig.Mode { return rig.Mode{Down: true, Reset: true} }, 0, func(b rig.Bites) int64 { return b.Ended })},
 		{"link-closed", "connections", mode(func(*Strike) rig.Mode { return rig.Mode{Down: true} }, 0, func(b rig.Bites) int64 { return b.Ended })},
 		{"link-black-hole", "packets held", mode(func(*Strike) rig.Mode { return rig.Mode{HoldRequests: true, HoldReplies: true} }, rig.Trust/2, held)},

@@ -61,11 +61,22 @@ type Doc struct {
 	Token   string `json:"token"`
 	// Losses and Workers are of the fleet.
 	Losses  []json.RawMessage `json:"losses"`
-	Workers []Worker          `json:"workers"`
+	Workers Workers           `json:"workers"`
 	Gate    struct {
 		Frozen bool   `json:"frozen"`
 		Head   string `json:"head"`
 	} `json:"gate"`
+}
+
+// Workers are the fleet's; of a drill it is said only how many it was for.
+type Workers []Worker
+
+// UnmarshalJSON passes over a number.
+func (w *Workers) UnmarshalJSON(raw []byte) error {
+	if !bytes.HasPrefix(raw, []byte("[")) {
+		return nil
+	}
+	return json.Unmarshal(raw, (*[]Worker)(w))
 }
 
 // Worker is one of the fleet's.
@@ -93,7 +104,7 @@ func (c *Client) Do(ctx context.Context, a Ask) Answer {
 	}
 	e := a.Event
 	e.Op, e.Type, e.Idem = a.Op, history.Invoke, a.Key
-	if a.Method == http.MethodPost {
+	if a.Method != http.MethodGet {
 		e.Args = raw
 	}
 	e = c.log.Add(e)
@@ -122,7 +133,7 @@ func (c *Client) Do(ctx context.Context, a Ask) Answer {
 }
 
 func (c *Client) send(ctx context.Context, base string, a Ask, body []byte) (int, []byte, error) {
-	if a.Method != http.MethodPost {
+	if a.Method == http.MethodGet {
 		body = nil
 	}
 	req, err := http.NewRequestWithContext(ctx, a.Method, base+a.Path, bytes.NewReader(body))
@@ -130,7 +141,7 @@ func (c *Client) send(ctx context.Context, base string, a Ask, body []byte) (int
 		return 0, nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+c.secret)
-	if a.Method == http.MethodPost {
+	if a.Method != http.MethodGet {
 		req.Header.Set("Content-Type", "application/json")
 		// Go's transport would send a request with this key again by itself.
 		req.Header["Idempotency-Key"] = nil

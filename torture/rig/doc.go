@@ -19,6 +19,8 @@
 //	net.go      a network that nobody else is in
 //	link.go     a link that fails on command
 //	pump.go     one direction of one of its connections
+//	scripts.go  what processes call, and how it is told what they call
+//	ambush.go   a process killed as it calls that, or behind it
 //	witness.go  the outsider
 //	whose.go    which process a connection belongs to
 //	client.go   asking over HTTP, and writing it down

@@ -44,12 +44,14 @@ func classes() []string { return []string{ControlStream, Renewals} }
 type Link struct {
 	listener net.Listener
 	upstream string
+	of       *Member // whose it is
 	wg       sync.WaitGroup
 
 	mu      sync.Mutex
 	mode    Mode
 	changed chan struct{}
 	drop    []string // a request with all of these loses its reply, once
+	ambush  *Ambush
 	conns   map[*conn]struct{}
 	bites   Bites
 }
@@ -57,19 +59,22 @@ type Link struct {
 // conn is one connection through the link.
 type conn struct {
 	l              *Link
+	by             *process // whose it is
 	client, server *net.TCPConn
 
 	mu    sync.Mutex
 	words map[string]bool // which of a mode's words a request had
 	lose  bool            // the next reply is lost
+	// called is the script behind whose reply a process is to be killed.
+	called string
 }
 
-func newLink(upstream string) (*Link, error) {
+func newLink(upstream string, of *Member) (*Link, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("a link: %w", err)
 	}
-	l := &Link{listener: ln, upstream: upstream, changed: make(chan struct{}), conns: map[*conn]struct{}{}}
+	l := &Link{listener: ln, upstream: upstream, of: of, changed: make(chan struct{}), conns: map[*conn]struct{}{}}
 	l.wg.Go(l.accept)
 	return l, nil
 }
@@ -144,7 +149,8 @@ func (l *Link) open(in *net.TCPConn) {
 		}
 		return
 	}
-	c := &conn{l: l, client: in, server: out.(*net.TCPConn), words: map[string]bool{}} //nolint:forcetypeassert // dialled as TCP
+	by, _ := l.of.process()
+	c := &conn{l: l, by: by, client: in, server: out.(*net.TCPConn), words: map[string]bool{}} //nolint:forcetypeassert // dialled as TCP
 	l.mu.Lock()
 	l.conns[c] = struct{}{}
 	l.mu.Unlock()

@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"bufio"
 	"net"
 	"time"
 )
@@ -8,13 +9,13 @@ import (
 // requests carries what the process asks.
 func (c *conn) requests() {
 	defer func() { _ = c.server.Close() }()
-	buf := make([]byte, 64<<10)
+	from := bufio.NewReaderSize(c.client, 64<<10)
 	for {
-		n, err := c.client.Read(buf)
-		if n > 0 {
-			c.saw(buf[:n])
-			c.hold(func(m Mode) bool { return m.HoldRequests && c.concerns(m) || m.keeps(buf[:n]) })
-			if !c.write(c.server, buf[:n]) {
+		raw, words, err := command(from)
+		if len(raw) > 0 {
+			c.saw(raw)
+			c.hold(func(m Mode) bool { return m.HoldRequests && c.concerns(m) || m.keeps(raw) })
+			if c.comes(words) || !c.write(c.server, raw) {
 				return
 			}
 		}
@@ -31,7 +32,7 @@ func (c *conn) replies() {
 	for {
 		n, err := c.server.Read(buf)
 		if n > 0 {
-			if c.loses() {
+			if c.loses() || c.answered(buf[:n]) {
 				return
 			}
 			c.hold(func(m Mode) bool { return m.HoldReplies && c.concerns(m) })

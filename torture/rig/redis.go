@@ -193,6 +193,23 @@ func (r *Redis) HeldBy(ctx context.Context, fleet string, partitions int, worker
 	return held
 }
 
+// Parked is one of an owner's jobs that waits for them, and whether it asks
+// something; "" when there is none.
+func (r *Redis) Parked(ctx context.Context, fleet string, partitions int, owner string) (id string, asks bool) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	for p := range partitions {
+		slot := fmt.Sprintf("{%s:%d}:", fleet, p)
+		for _, id := range r.Admin.ZRevRangeByScore(ctx, slot+"later", &redis.ZRangeBy{Min: "+inf", Max: "+inf"}).Val() {
+			f := r.Admin.HMGet(ctx, slot+"job:"+id, "owner", "state", "park_reason").Val()
+			if len(f) == 3 && f[0] == owner && f[1] == "parked" {
+				return id, f[2] == "input"
+			}
+		}
+	}
+	return "", false
+}
+
 // State is what a job's record says.
 func (r *Redis) State(ctx context.Context, fleet, id string) string {
 	partition, _ := strconv.ParseUint(id[max(0, len(id)-2):], 16, 8)

@@ -191,11 +191,11 @@ func (r *Rig) writeKeys() error {
 func (r *Rig) path(name string) string { return filepath.Join(r.Dir, name) }
 
 func (r *Rig) join(to *[]*Member, place, binary string) error {
-	l, err := newLink(r.Redis.addr)
-	if err != nil {
+	m := &Member{rig: r, place: place, binary: binary}
+	var err error
+	if m.Link, err = newLink(r.Redis.addr, m); err != nil {
 		return err
 	}
-	m := &Member{rig: r, place: place, binary: binary, Link: l}
 	if m.private, err = freeAddr(loopback); err != nil {
 		return err
 	}
