@@ -2,6 +2,7 @@ package cli
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -19,6 +20,16 @@ func TestADrillStopsItsCanariesAndNothingElse(t *testing.T) {
 		require.Contains(t, out, want)
 	}
 	w.running(dev.Alice, spared)
+
+	// The first one took every free slot: workers have to say that they have room
+	// again, or the second one is about fewer of them.
+	require.Eventually(t, func() bool {
+		var f client.Fleet
+		s := w.gavel(dev.Admin, "fleet", "--json")
+		s.ok()
+		s.into(&f)
+		return len(f.Workers) == 2 && f.Workers[0].Running+f.Workers[1].Running == 1
+	}, time.Minute, 50*time.Millisecond)
 
 	var r drill.Result
 	s := w.gavel(dev.Admin, "drill", "--reason", "again", "--canaries", "2", "--json")
