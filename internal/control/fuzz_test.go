@@ -43,13 +43,15 @@ func FuzzAControlEntryIsAnOrderOrAGap(f *testing.F) {
 		require.NoError(t, o.Scope.Check())
 		require.NotEmpty(t, hint.Wide)
 		require.False(t, o.Covers(4, "another", owner, 1) && o.Scope.Kind != job.ScopeJob, "it has a horizon in its own partition only")
-		switch o.Scope.Kind { //nolint:exhaustive // a scope of another kind has nothing more to hold
+		switch o.Scope.Kind {
 		case job.ScopeJob:
 			require.True(t, o.Covers(3, job.ID(of), "any", math.MaxUint64))
 			require.False(t, o.Covers(3, job.ID(of+"x"), owner, 0))
 		case job.ScopeOwner:
 			require.False(t, o.Covers(3, job.ID(of), owner+"x", 0))
 			require.True(t, o.Covers(3, "any", owner, o.Horizon[3]))
+		default:
+			require.Equal(t, o.Scope.Kind == job.ScopeFleet, o.Covers(3, "any", "any", o.Horizon[3]), "a selector names its jobs by itself")
 		}
 		if o.Scope.Kind != job.ScopeJob && o.Horizon[3] < math.MaxUint64 {
 			require.False(t, o.Covers(3, job.ID(of), owner, o.Horizon[3]+1), "nothing behind the horizon")
@@ -64,7 +66,7 @@ func FuzzAStoredSelectorIsReadBackOrSelectsNothing(f *testing.F) {
 	f.Add("", "", "m", "", "", int64(-1), int64(-1), `[`)
 	f.Add("ann", "", "", "", "", int64(1), int64(1), `null`)
 	f.Fuzz(func(t *testing.T, owner, kind, model, label, value string, age, spend int64, stored string) {
-		s := job.Selector{Owner: owner, Kind: kind, Model: model, MinAge: time.Duration(age), MinSpend: job.MicroUSD(spend)}
+		s := job.Selector{Owner: owner, Kind: kind, Submitter: owner, Model: model, MinAge: time.Duration(age), MinSpend: job.MicroUSD(spend)}
 		if label != "" {
 			s.Labels = map[string]string{label: value}
 		}

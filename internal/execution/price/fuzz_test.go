@@ -28,6 +28,7 @@ func FuzzAPriceTableIsReadWholeOrNotAtAll(f *testing.F) {
 		for _, m := range table.Models() {
 			r, err := table.Of(m)
 			require.NoError(t, err)
+			require.False(t, r.Input < 0 || r.Output < 0, "nobody is paid for a call")
 			most := r.Cost(math.MaxInt, math.MaxInt)
 			require.GreaterOrEqual(t, most, r.Cost(1, 1))
 			require.GreaterOrEqual(t, int64(r.Cost(1, 1)), int64(0))
