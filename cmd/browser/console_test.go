@@ -24,7 +24,7 @@ func TestARunawayIsFoundKilledAndTheFleetThawed(t *testing.T) {
 	_, err := w.admin.SetBudget(t.Context(), "", client.Limits{Cap: &most}, "the day's plan")
 	require.NoError(t, err)
 	w.canaries(w.alice, 4, 900, map[string]string{"batch": "weekly", "team": "growth"})
-	w.canaries(w.bob, 12, 380_000, map[string]string{"batch": "nightly", "team": "imports"})
+	w.canaries(w.bob, 12, 1_200_000, map[string]string{"batch": "nightly", "team": "imports"})
 	w.running(16)
 	p := w.open(1440, 900, "dark")
 	p.signIn(dev.Admin)
